@@ -1,0 +1,112 @@
+"""Reads a standard Keras cell into a CellSpec."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rnnport.capture.activation import recognise
+from rnnport.capture.context import TraceContext
+from rnnport.capture.onnx_body import activation_body
+from rnnport.recurrent import GATES, Activation, CellKind, CellSpec, FloatArray
+
+__all__ = ["flat_cells", "read_cell", "standard_kind"]
+
+# The methods as Keras defines them, taken before anything is patched.
+_CALLS: dict[CellKind, tuple[type, Any]] = {
+    "LSTM": (keras.layers.LSTMCell, keras.layers.LSTMCell.call),
+    "GRU": (keras.layers.GRUCell, keras.layers.GRUCell.call),
+    "SimpleRNN": (keras.layers.SimpleRNNCell, keras.layers.SimpleRNNCell.call),
+}
+_STACKED = keras.layers.StackedRNNCells.call
+
+
+def standard_kind(cell: Any) -> CellKind | None:
+    """Which standard formula the cell computes, or None where a subclass computes its own."""
+    for kind, (owner, original) in _CALLS.items():
+        if isinstance(cell, owner):
+            method = type(cell).call
+            return kind if getattr(method, "__wrapped__", method) is original else None
+    return None
+
+
+def flat_cells(cell: Any) -> list[Any] | None:
+    """The chain of standard cells that `cell` is, or None where one is not standard."""
+    if standard_kind(cell) is not None:
+        return [cell]
+    method = getattr(type(cell), "call", None)
+    if getattr(method, "__wrapped__", method) is not _STACKED:
+        return None
+    chain: list[Any] = []
+    for inner in cell.cells:
+        flat = flat_cells(inner)
+        if flat is None:
+            return None
+        chain.extend(flat)
+    return chain
+
+
+def read_cell(context: TraceContext, cell: Any, name: str) -> CellSpec:
+    """Copy weights and options of a standard cell; the same cell gives the same spec.
+
+    Args:
+        context: the trace.
+        cell: a built LSTMCell, GRUCell or SimpleRNNCell.
+        name: suggested name for its initialisers.
+    """
+    known = context.cells.get(id(cell))
+    if known is not None:
+        return known
+    kind = standard_kind(cell)
+    assert kind is not None
+    bias, recurrent_bias = _biases(cell, kind)
+    spec = CellSpec(
+        name=context.unique(name),
+        kind=kind,
+        kernel=_array(cell.kernel),
+        recurrent_kernel=_array(cell.recurrent_kernel),
+        bias=bias,
+        recurrent_bias=recurrent_bias,
+        activation=_activation(context, cell.activation),
+        recurrent_activation=(
+            Activation("Sigmoid")
+            if kind == "SimpleRNN"
+            else _activation(context, cell.recurrent_activation)
+        ),
+        reset_after=bool(getattr(cell, "reset_after", False)),
+    )
+    context.cells[id(cell)] = spec
+    context.keep.append(cell)
+    return spec
+
+
+def _biases(cell: Any, kind: CellKind) -> tuple[FloatArray, FloatArray]:
+    zeros = np.zeros(GATES[kind] * int(cell.units), np.float32)
+    if not cell.use_bias:
+        return zeros, zeros
+    bias = _array(cell.bias)
+    if bias.ndim == 2:  # GRU with reset_after: (2, 3U)
+        return bias[0], bias[1]
+    return bias, zeros
+
+
+def _array(variable: Any) -> FloatArray:
+    with tf.init_scope():
+        return np.array(keras.ops.convert_to_numpy(variable), np.float32)
+
+
+def _activation(context: TraceContext, function: Any) -> Activation:
+    known = context.activations.get(id(function))
+    if known is not None:
+        return known
+    with context.standing_aside(), tf.init_scope():
+        found = recognise(function)
+        if found is None:
+            label = getattr(function, "__name__", type(function).__name__)
+            found = Activation("Custom", body=activation_body(function), label=label)
+    context.activations[id(function)] = found
+    context.keep.append(function)
+    return found

@@ -1,0 +1,100 @@
+"""What one trace collects: recurrent markers, facts about inputs, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rnnport.recurrent import Activation, CellSpec, RecurrentSpec
+
+__all__ = ["InputFact", "OpaqueLayer", "TraceContext"]
+
+
+@dataclass(frozen=True, eq=False)
+class InputFact:
+    """Something a layer revealed about the tensor it was given.
+
+    Attributes:
+        tensor: the symbolic tensor.
+        vocabulary: ids below this are valid (an Embedding's input_dim); 0 where unknown.
+        mask_value: steps equal to this are masked; None where nothing masks.
+    """
+
+    tensor: Any
+    vocabulary: int = 0
+    mask_value: float | None = None
+
+
+@dataclass(frozen=True)
+class OpaqueLayer:
+    """A recurrent layer that rnnport left to tf2onnx, and why."""
+
+    name: str
+    kind: str
+    reason: str
+
+
+@dataclass
+class TraceContext:
+    """Collects while a model is traced; one for each trace.
+
+    Attributes:
+        specs: marker token to the recurrent call it stands for.
+        facts: what Embedding and Masking layers revealed.
+        opaque: recurrent layers left to tf2onnx.
+        suspended: handlers stand aside while positive.
+        pair: name of the Bidirectional whose direction is being called.
+        input_order: whether that direction gives its outputs in the input's time order.
+        cells: cell id to spec, so that a layer called twice shares its weights.
+        activations: activation id to spec.
+        keep: objects whose id is a key above, kept alive.
+        names: how often each name was asked for.
+        calling: the Keras layers being called, outermost first.
+        failed_in: name of the innermost layer an exception came out of.
+    """
+
+    specs: dict[str, RecurrentSpec] = field(default_factory=dict)
+    facts: list[InputFact] = field(default_factory=list)
+    opaque: list[OpaqueLayer] = field(default_factory=list)
+    suspended: int = 0
+    pair: str = ""
+    input_order: bool = False
+    cells: dict[int, CellSpec] = field(default_factory=dict)
+    activations: dict[int, Activation] = field(default_factory=dict)
+    keep: list[Any] = field(default_factory=list)
+    names: dict[str, int] = field(default_factory=dict)
+    calling: list[Any] = field(default_factory=list)
+    failed_in: str = ""
+
+    @contextmanager
+    def standing_aside(self) -> Iterator[None]:
+        """Let the original methods run."""
+        self.suspended += 1
+        try:
+            yield
+        finally:
+            self.suspended -= 1
+
+    @contextmanager
+    def half_of(self, pair: str, *, input_order: bool) -> Iterator[None]:
+        """One direction of a Bidirectional is being called."""
+        saved = self.pair, self.input_order
+        self.pair, self.input_order = pair, input_order
+        try:
+            yield
+        finally:
+            self.pair, self.input_order = saved
+
+    def take_half(self) -> tuple[str, bool]:
+        """Pair name and time order for the recurrent call now being recorded."""
+        half = self.pair, self.input_order
+        self.pair, self.input_order = "", False
+        return half
+
+    def unique(self, name: str) -> str:
+        """A name not given before in this trace."""
+        count = self.names.get(name, 0)
+        self.names[name] = count + 1
+        return name if count == 0 else self.unique(f"{name}_{count}")

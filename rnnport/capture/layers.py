@@ -1,0 +1,278 @@
+"""Handlers that stand in for Keras 3's recurrent layers while tracing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import tree
+
+from rnnport.capture.cells import flat_cells, read_cell, standard_kind
+from rnnport.capture.context import InputFact, OpaqueLayer, TraceContext
+from rnnport.capture.marker import emit
+from rnnport.recurrent import STATES, RecurrentSpec
+
+__all__ = [
+    "bidirectional_call",
+    "cell_call",
+    "embedding_call",
+    "masking_call",
+    "plain_recurrent",
+    "rnn_call",
+    "time_distributed_call",
+]
+
+_LAYER_CALLS = {
+    keras.layers.RNN.call,
+    keras.layers.LSTM.call,
+    keras.layers.GRU.call,
+    keras.layers.SimpleRNN.call,
+}
+_INNER_LOOPS = {
+    keras.layers.RNN.inner_loop,
+    keras.layers.LSTM.inner_loop,
+    keras.layers.GRU.inner_loop,
+}
+
+
+def _method(owner: type, name: str) -> Any:
+    method = getattr(owner, name)
+    return getattr(method, "__wrapped__", method)
+
+
+def plain_recurrent(layer: Any) -> bool:
+    """Whether the layer is an RNN of standard cells whose own methods are Keras's."""
+    return (
+        isinstance(layer, keras.layers.RNN)
+        and _method(type(layer), "call") in _LAYER_CALLS
+        and _standard_inside(layer)
+    )
+
+
+def _standard_inside(layer: Any) -> bool:
+    return (
+        _method(type(layer), "inner_loop") in _INNER_LOOPS and flat_cells(layer.cell) is not None
+    )
+
+
+def rnn_call(
+    context: TraceContext,
+    original: Any,
+    layer: Any,
+    sequences: Any,
+    initial_state: Any = None,
+    mask: Any = None,
+    training: Any = False,
+) -> Any:
+    """RNN.call, LSTM.call, GRU.call and SimpleRNN.call of standard cells become one marker."""
+    pair, input_order = context.take_half()
+    if not _standard_inside(layer):
+        context.opaque.append(_opaque(layer))
+        with context.standing_aside():
+            return original(
+                layer, sequences, initial_state=initial_state, mask=mask, training=training
+            )
+    if initial_state is None and _own_initial_state(layer):
+        initial_state = layer.get_initial_state(batch_size=tf.shape(sequences)[0])
+    sequences = _floats(sequences)
+    states = [_floats(s) for s in tree.flatten(initial_state)] if initial_state is not None else []
+    mask = _flat_mask(mask)
+    cells = flat_cells(layer.cell)
+    assert cells is not None
+    name = layer.name if len(cells) == 1 else ""
+    spec = RecurrentSpec(
+        name=layer.name,
+        layer_kind=_kind(layer),
+        cells=tuple(
+            read_cell(context, cell, name or f"{layer.name}_cell{i}")
+            for i, cell in enumerate(cells)
+        ),
+        go_backwards=bool(layer.go_backwards),
+        input_order=input_order,
+        zero_output_for_mask=bool(layer.zero_output_for_mask),
+        has_state=bool(states),
+        has_mask=mask is not None,
+        pair=pair,
+    )
+    outputs, last, *finals = emit(
+        context, spec, _node_inputs(sequences, states, mask), _node_shapes(spec, sequences)
+    )
+    output = outputs if layer.return_sequences else last
+    if not layer.return_state:
+        return output
+    structure = initial_state if initial_state is not None else layer.get_initial_state(1)
+    return (output, *_pack_states(structure, finals))
+
+
+def _own_initial_state(layer: Any) -> bool:
+    """Whether a user's subclass of the layer or of a cell starts from other than zeros."""
+    parts = [layer, layer.cell, *(flat_cells(layer.cell) or [])]
+    owners = (owner for part in parts for owner in type(part).__mro__)
+    return any(
+        "get_initial_state" in vars(owner) and not owner.__module__.startswith("keras.")
+        for owner in owners
+    )
+
+
+def _pack_states(structure: Any, finals: list[Any]) -> list[Any]:
+    structure = structure if tree.is_nested(structure) else [structure]
+    return list(tree.pack_sequence_as(list(structure), finals))
+
+
+def _node_inputs(sequences: Any, states: list[Any], mask: Any) -> list[Any]:
+    return [sequences, *states, *([] if mask is None else [mask])]
+
+
+def _node_shapes(spec: RecurrentSpec, sequences: Any) -> list[list[int | None]]:
+    batch, time = sequences.shape[0], sequences.shape[1]
+    width = spec.cells[-1].units
+    finals = [[batch, cell.units] for cell in spec.cells for _ in cell.states]
+    return [[batch, time, width], [batch, width], *finals]
+
+
+def _floats(x: Any) -> Any:
+    return tf.cast(tf.convert_to_tensor(x), tf.float32)
+
+
+def _flat_mask(mask: Any) -> Any:
+    """The mask as (B, T) bool, or None."""
+    if mask is None:
+        return None
+    mask = tf.cast(tree.flatten(mask)[0], tf.bool)
+    return tf.squeeze(mask, -1) if len(mask.shape) == 3 else mask
+
+
+def _kind(layer: Any) -> str:
+    for kind in ("LSTM", "GRU", "SimpleRNN"):
+        if isinstance(layer, getattr(keras.layers, kind)):
+            return kind
+    cells = flat_cells(layer.cell) or []
+    return f"RNN({', '.join(str(standard_kind(c)) + 'Cell' for c in cells)})"
+
+
+def _opaque(layer: Any) -> OpaqueLayer:
+    cell = type(getattr(layer, "cell", layer)).__name__
+    return OpaqueLayer(layer.name, type(layer).__name__, f"{cell} is not a standard cell")
+
+
+def bidirectional_call(
+    context: TraceContext,
+    original: Any,
+    layer: Any,
+    sequences: Any,
+    initial_state: Any = None,
+    mask: Any = None,
+    training: Any = None,
+) -> Any:
+    """Bidirectional.call with both directions in the input's time order and marked as a pair."""
+    forward, backward = layer.forward_layer, layer.backward_layer
+    if not (plain_recurrent(forward) and plain_recurrent(backward) and backward.go_backwards):
+        return original(layer, sequences, initial_state=initial_state, mask=mask, training=training)
+    half = None if initial_state is None else len(initial_state) // 2
+    starts = (None, None) if half is None else (initial_state[:half], initial_state[half:])
+    pair = context.unique(f"{layer.name}/pair")
+    with context.half_of(pair, input_order=False):
+        y = forward(sequences, initial_state=starts[0], mask=mask, training=training)
+    with context.half_of(pair, input_order=True):
+        y_rev = backward(sequences, initial_state=starts[1], mask=mask, training=training)
+    states: tuple[Any, ...] = ()
+    if layer.return_state:
+        states = (*y[1:], *y_rev[1:])
+        y, y_rev = y[0], y_rev[0]
+    return _merge(layer.merge_mode, y, y_rev, states)
+
+
+def _merge(mode: str | None, y: Any, y_rev: Any, states: tuple[Any, ...]) -> Any:
+    if mode is None:
+        return (y, y_rev, *states)
+    merged = {
+        "concat": lambda: tf.concat([y, y_rev], -1),
+        "sum": lambda: y + y_rev,
+        "ave": lambda: (y + y_rev) / 2,
+        "mul": lambda: y * y_rev,
+    }[mode]()
+    return (merged, *states) if states else merged
+
+
+def time_distributed_call(
+    context: TraceContext,
+    original: Any,
+    layer: Any,
+    inputs: Any,
+    training: Any = None,
+    mask: Any = None,
+) -> Any:
+    """TimeDistributed.call with batch and time folded into one axis around the inner layer."""
+    shape = tf.shape(inputs)
+    kwargs: dict[str, Any] = {}
+    if layer.layer._call_has_mask_arg and mask is not None:
+        kwargs["mask"] = _fold(mask)
+    if layer.layer._call_has_training_arg:
+        kwargs["training"] = training
+    outputs = layer.layer.call(_fold(inputs), **kwargs)
+    return _unfold(outputs, shape, inputs.shape[:2])
+
+
+def _fold(x: Any) -> Any:
+    """(B, T, …) to (B·T, …)."""
+    inner = _sizes(x, 2)
+    return tf.reshape(x, [-1, *inner])
+
+
+def _unfold(y: Any, shape: Any, static: Any) -> Any:
+    """(B·T, …) to (B, T, …)."""
+    unfolded = tf.reshape(y, [shape[0], shape[1], *_sizes(y, 1)])
+    return tf.ensure_shape(unfolded, [*static, *y.shape[1:]])
+
+
+def _sizes(x: Any, start: int) -> list[Any]:
+    dynamic = tf.shape(x)
+    return [
+        dynamic[i] if size is None else size for i, size in enumerate(x.shape) if i >= start
+    ]
+
+
+def cell_call(
+    context: TraceContext,
+    original: Any,
+    cell: Any,
+    inputs: Any,
+    states: Any,
+    training: Any = False,
+) -> Any:
+    """A standard cell called by hand becomes a marker for one step."""
+    kind = standard_kind(cell)
+    if kind is None or len(inputs.shape) != 2:
+        with context.standing_aside():
+            return original(cell, inputs, states, training=training)
+    spec = RecurrentSpec(
+        name=cell.name,
+        layer_kind=f"{kind}Cell",
+        cells=(read_cell(context, cell, cell.name),),
+        has_state=True,
+        step=True,
+    )
+    given = [_floats(s) for s in tree.flatten(states)]
+    finals = emit(
+        context,
+        spec,
+        [_floats(inputs), *given],
+        [[inputs.shape[0], cell.units]] * len(STATES[kind]),
+    )
+    if not tree.is_nested(states):
+        return finals[0], finals[0]
+    return finals[0], list(finals)
+
+
+def embedding_call(context: TraceContext, original: Any, layer: Any, inputs: Any) -> Any:
+    """Notes the vocabulary and whether id 0 masks, then embeds as always."""
+    mask_value = 0.0 if layer.mask_zero else None
+    context.facts.append(InputFact(inputs, int(layer.input_dim), mask_value))
+    return original(layer, inputs)
+
+
+def masking_call(context: TraceContext, original: Any, layer: Any, inputs: Any) -> Any:
+    """Notes the padding value, then masks as always."""
+    context.facts.append(InputFact(inputs, 0, float(layer.mask_value)))
+    return original(layer, inputs)

@@ -1,0 +1,96 @@
+"""tf2onnx behind one door: a concrete function in, an ONNX model out."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import onnx
+import tensorflow as tf
+
+from rnnport.capture.extra_ops import EXTRA_OPS
+from rnnport.errors import ConversionError
+
+__all__ = ["activation_body", "convert"]
+
+Handlers = Mapping[str, tuple[Callable[..., Any], list[Any]]]
+
+
+class _Traced:
+    """Hands tf2onnx an already traced function."""
+
+    def __init__(self, concrete: Any) -> None:
+        self._concrete = concrete
+
+    def get_concrete_function(self, *_: Any) -> Any:
+        return self._concrete
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow")]
+    levels = [(logger, logger.level) for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in levels:
+            logger.setLevel(level)
+
+
+def convert(
+    concrete: Any,
+    *,
+    opset: int,
+    handlers: Handlers | None = None,
+    domains: Sequence[tuple[str, int]] = (),
+) -> onnx.ModelProto:
+    """Convert a traced function with tf2onnx.
+
+    Args:
+        concrete: a ConcreteFunction.
+        opset: version of the default domain.
+        handlers: TensorFlow op type to tf2onnx custom handler.
+        domains: extra (domain, version) pairs the handlers use.
+
+    Raises:
+        ConversionError: tf2onnx failed; carries its own words.
+    """
+    with _quiet():
+        from tf2onnx import convert as tf2onnx_convert
+        from tf2onnx import utils as tf2onnx_utils
+
+        try:
+            proto, _ = tf2onnx_convert.from_function(
+                _Traced(concrete),
+                input_signature=(),
+                opset=opset,
+                custom_op_handlers={**EXTRA_OPS, **(handlers or {})},
+                extra_opset=[tf2onnx_utils.make_opsetid(d, v) for d, v in domains],
+            )
+        except Exception as error:
+            raise ConversionError.of(
+                "conversion of the TensorFlow graph",
+                f"{type(error).__name__}: {error}",
+                "a graph tf2onnx can convert",
+                "replace the operation named, or report it with the model",
+            ) from error
+    return proto
+
+
+def activation_body(function: Callable[[Any], Any]) -> bytes:
+    """The ONNX graph of an activation function, float32 (B, U) to (B, U).
+
+    Args:
+        function: a Python function or layer over TensorFlow tensors.
+    """
+    spec = tf.TensorSpec([None, None], tf.float32, name="x")
+    traced = tf.function(lambda x: tf.identity(function(x)), autograph=False)
+    concrete = traced.get_concrete_function(spec)
+    return bytes(convert(concrete, opset=18).SerializeToString())

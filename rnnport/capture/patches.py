@@ -1,0 +1,86 @@
+"""Which methods are routed while tracing, and which while running the TensorFlow reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import tree
+from tensorflow.python.eager.polymorphic_function.polymorphic_function import (
+    Function as TensorFlowFunction,
+)
+
+from rnnport.capture import layers
+from rnnport.capture.context import TraceContext
+from rnnport.capture.intercept import Patch
+
+__all__ = ["REFERENCE_PATCHES", "TRACE_PATCHES"]
+
+
+def _inlined(context: TraceContext, original: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
+    """Run an inner @tf.function as plain Python: no cached trace is read and none is left."""
+    python = function.python_function
+    if getattr(function, "_autograph", True):
+        python = tf.__internal__.autograph.tf_convert(
+            python, tf.__internal__.autograph.control_status_ctx(), user_requested=True
+        )
+    return python(*args, **kwargs)
+
+
+def _any_length(context: TraceContext, original: Any, layer: Any, arg_0: Any) -> Any:
+    """Let whole models take sizes other than the ones their Input fixed."""
+    if not isinstance(layer, keras.Model):
+        original(layer, arg_0)
+
+
+def _tracked(context: TraceContext, original: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
+    """Remember the innermost layer an exception comes out of."""
+    try:
+        return original(layer, *args, **kwargs)
+    except BaseException:
+        context.failed_in = context.failed_in or layer.name
+        raise
+
+
+def _from_zero(
+    context: TraceContext,
+    original: Any,
+    layer: Any,
+    sequences: Any,
+    initial_state: Any = None,
+    mask: Any = None,
+    training: Any = False,
+) -> Any:
+    """A stateful layer run from zero state, its own state neither read nor written."""
+    if not layer.stateful:
+        return original(layer, sequences, initial_state=initial_state, mask=mask, training=training)
+    if initial_state is None:
+        initial_state = layer.get_initial_state(batch_size=tf.shape(sequences)[0])
+    states = list(initial_state) if tree.is_nested(initial_state) else [initial_state]
+    last, outputs, finals = layer.inner_loop(
+        sequences=sequences, initial_state=states, mask=mask, training=training
+    )
+    output = outputs if layer.return_sequences else last
+    return (output, *finals) if layer.return_state else output
+
+
+_SHARED = [
+    Patch(TensorFlowFunction, "__call__", _inlined),
+    Patch(keras.layers.Layer, "_assert_input_compatibility", _any_length),
+    Patch(keras.layers.Layer, "__call__", _tracked),
+]
+
+REFERENCE_PATCHES = [*_SHARED, Patch(keras.layers.RNN, "call", _from_zero)]
+
+TRACE_PATCHES = [
+    *_SHARED,
+    Patch(keras.layers.RNN, "call", layers.rnn_call),
+    Patch(keras.layers.Bidirectional, "call", layers.bidirectional_call),
+    Patch(keras.layers.TimeDistributed, "call", layers.time_distributed_call),
+    Patch(keras.layers.LSTMCell, "call", layers.cell_call),
+    Patch(keras.layers.GRUCell, "call", layers.cell_call),
+    Patch(keras.layers.SimpleRNNCell, "call", layers.cell_call),
+    Patch(keras.layers.Embedding, "call", layers.embedding_call),
+    Patch(keras.layers.Masking, "call", layers.masking_call),
+]

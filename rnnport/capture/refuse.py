@@ -1,0 +1,38 @@
+"""Refusals that can be made before tracing; every reason is collected and raised once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnnport.errors import Reason, UnsupportedModel
+
+__all__ = ["refuse_policies"]
+
+
+def refuse_policies(model: Any) -> None:
+    """Refuse models that do not compute in float32.
+
+    Raises:
+        UnsupportedModel: names every layer whose dtype policy is not float32.
+    """
+    layers = [model, *(getattr(model, "_flatten_layers", lambda **_: [])(include_self=False))]
+    named: dict[str, list[str]] = {}
+    for layer in layers:
+        policy = layer.dtype_policy
+        dtypes = {str(policy.compute_dtype), str(policy.variable_dtype)}
+        if any(d.startswith(("float", "bfloat")) and d != "float32" for d in dtypes):
+            named.setdefault(policy.name, []).append(layer.name)
+    if named:
+        raise UnsupportedModel(
+            *(
+                Reason(
+                    f"dtype policy {policy!r} of {', '.join(names[:4])}"
+                    + (f" and {len(names) - 4} more" if len(names) > 4 else ""),
+                    policy,
+                    "float32",
+                    "rebuild the model under keras.config.set_dtype_policy('float32') and "
+                    "copy the weights with set_weights",
+                )
+                for policy, names in named.items()
+            )
+        )

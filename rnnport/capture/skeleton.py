@@ -1,0 +1,94 @@
+"""Turns a trace into the skeleton: tf2onnx for everything but the markers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from rnnport.capture.onnx_body import convert
+from rnnport.capture.trace import Trace
+from rnnport.errors import Reason, UnsupportedModel
+from rnnport.graph.skeleton import DOMAIN, OP, Skeleton
+from rnnport.spec import Port
+
+__all__ = ["build_skeleton"]
+
+_KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", DOMAIN)
+
+
+def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton:
+    """Convert a trace; markers become `Recurrent` nodes, ports get their names and shapes.
+
+    Args:
+        traced: the traced model.
+        ports: its inputs in order.
+        opset: version of the default domain.
+
+    Raises:
+        ConversionError: tf2onnx failed.
+        UnsupportedModel: the graph holds operations ONNX lacks; names them all.
+    """
+    proto = convert(
+        traced.concrete, opset=opset, handlers={"PyFunc": (_marker, [])}, domains=[(DOMAIN, 1)]
+    )
+    model = ir.from_proto(proto)
+    _refuse_foreign(model, opset)
+    _name_inputs(model.graph, traced, ports)
+    for value, name in zip(list(model.graph.outputs), traced.output_names, strict=True):
+        value.name = name
+    model.graph.name = "rnnport"
+    return Skeleton(model, dict(traced.context.specs))
+
+
+def _marker(ctx: Any, node: Any, name: str, args: Any) -> None:
+    """tf2onnx handler: PyFunc to Recurrent."""
+    token = node.get_attr("token").s
+    for key in list(node.attr):
+        del node.attr[key]
+    node.type = OP
+    node.domain = DOMAIN
+    node.set_attr("token", token)
+
+
+def _name_inputs(graph: ir.Graph, traced: Trace, ports: Sequence[Port]) -> None:
+    """Order and name the inputs as Keras does; an input nobody reads stays an input."""
+    by_name = {str(v.name).split(":")[0]: v for v in graph.inputs}
+    ordered = []
+    for placeholder, port in zip(traced.placeholders, ports, strict=True):
+        value = by_name.get(placeholder.op.name)
+        dtype = ir.DataType.from_numpy(np.dtype(port.dtype))
+        if value is None:
+            value = ir.Value()
+        value.name = port.name
+        value.type = ir.TensorType(dtype)
+        value.shape = ir.Shape(port.shape)
+        ordered.append(value)
+    graph.inputs.clear()
+    graph.inputs.extend(ordered)
+
+
+def _refuse_foreign(model: ir.Model, opset: int) -> None:
+    foreign = sorted(
+        {
+            node.op_type
+            for node in model.graph.all_nodes()
+            if node.domain not in _KNOWN_DOMAINS
+            or (node.domain == "" and not onnx.defs.has(node.op_type, opset, ""))
+        }
+    )
+    if foreign:
+        raise UnsupportedModel(
+            *(
+                Reason(
+                    f"TensorFlow operation {op}",
+                    "an operation tf2onnx has no ONNX for",
+                    "operations that ONNX can express",
+                    "replace it in the model, or leave it outside and apply it to the output",
+                )
+                for op in foreign
+            )
+        )

@@ -1,0 +1,174 @@
+"""Turns every `Recurrent` node of a skeleton into real ONNX operators, by kind, mask and target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from rnnport.graph.activations import holds_state
+from rnnport.graph.call import Call, Lowered, MaskPlans
+from rnnport.graph.chain import fuse_chains
+from rnnport.graph.emit import Emitter
+from rnnport.graph.lower_compact import lower_compact
+from rnnport.graph.lower_hold import lower_hold
+from rnnport.graph.lower_pair import can_pair, lower_pair
+from rnnport.graph.lower_plain import lower_plain
+from rnnport.graph.lower_scan import lower_scan
+from rnnport.graph.lower_step import lower_step
+from rnnport.graph.skeleton import DOMAIN, Skeleton
+from rnnport.graph.tidy import tidy
+from rnnport.spec import LayerReport
+
+__all__ = ["TARGETS", "lower"]
+
+TARGETS = ("portable", "cpu", "cuda")
+
+
+def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
+    """Lower in place.
+
+    Args:
+        skeleton: its model is rewritten; afterwards it holds standard operators only.
+        target: one of TARGETS.
+
+    Returns:
+        How each recurrent layer was lowered, in the order of their first call.
+    """
+    fuse_chains(skeleton)
+    plans = MaskPlans()
+    reports: list[LayerReport] = []
+    done: set[int] = set()
+    nodes = skeleton.recurrent_nodes()
+    for index, node in enumerate(nodes):
+        if id(node) in done:
+            continue
+        call = _call(skeleton, node, plans)
+        if call.spec.step:
+            states, how = lower_step(call)
+            _replace(node, states)
+            reports.append(_report(call, how, ""))
+            continue
+        partner = _partner(skeleton, node, nodes[index + 1 :])
+        if partner is not None:
+            other = _call(skeleton, partner, plans, before=node)
+            if can_pair(call, other):
+                for one, its_call, lowered in zip(
+                    (node, partner), (call, other), lower_pair(call, other), strict=True
+                ):
+                    _finish(one, lowered)
+                    reports.append(_report(its_call, lowered.how, lowered.reason))
+                done.add(id(partner))
+                continue
+        lowered = _lower_one(call, target)
+        _finish(node, lowered)
+        reports.append(_report(call, lowered.how, lowered.reason))
+    skeleton.model.graph.opset_imports.pop(DOMAIN, None)
+    tidy(skeleton.model)
+    return _without_repeats(reports)
+
+
+def _call(
+    skeleton: Skeleton, node: ir.Node, plans: MaskPlans, *, before: ir.Node | None = None
+) -> Call:
+    spec = skeleton.spec(node)
+    inputs = list(node.inputs)
+    mask = inputs.pop() if spec.has_mask else None
+    states = inputs[1 : 1 + spec.state_count] if spec.has_state else []
+    graph = node.graph
+    assert isinstance(graph, ir.Graph)
+    outer = skeleton.model.graph
+    prefix = f"{spec.name}/"
+    wants = [_used(value) for value in node.outputs]
+    first = inputs[0]
+    assert first is not None
+    return Call(
+        spec=spec,
+        emit=Emitter(graph, before=before or node, weights=outer, prefix=prefix),
+        x=first,
+        states=tuple(s for s in states if s is not None),
+        mask=mask,
+        plans=plans,
+        wants_outputs=wants[0],
+        wants_states=() if spec.step else tuple(wants[2:]),
+    )
+
+
+def _used(value: ir.Value) -> bool:
+    return bool(value.uses()) or value.is_graph_output()
+
+
+def _partner(skeleton: Skeleton, node: ir.Node, later: Sequence[ir.Node]) -> ir.Node | None:
+    pair = skeleton.spec(node).pair
+    for other in later:
+        if pair and skeleton.spec(other).pair == pair and other.graph is node.graph:
+            return other
+    return None
+
+
+def _lower_one(call: Call, target: str) -> Lowered:
+    cells = call.spec.cells
+    unknown = [a for cell in cells for a in cell.activations if not a.fusable]
+    if unknown:
+        return lower_scan(call, f"activation {unknown[0].label} is not one ONNX names")
+    simple = all(cell.kind == "SimpleRNN" for cell in cells)
+    if target == "cpu" and simple:
+        return lower_scan(call, "faster than onnxruntime's RNN operator on CPU")
+    if call.mask is None:
+        return lower_plain(call)
+    lengths = target == "cpu"
+    if lengths:
+        return lower_compact(call, lengths=True)
+    if len(cells) == 1 and cells[0].kind == "GRU" and holds_state(cells[0]):
+        return lower_hold(call)
+    if _needs_hold_it_lacks(call):
+        return lower_scan(call, "masked, and the gates do not saturate at 0 and 1")
+    return lower_compact(call, lengths=False)
+
+
+def _needs_hold_it_lacks(call: Call) -> bool:
+    """An LSTM whose final c is read must hold it over the padding behind compacted steps."""
+    start = 0
+    for cell in call.spec.cells:
+        wants_c = cell.kind == "LSTM" and call.wants_states[start + 1]
+        if wants_c and not holds_state(cell):
+            return True
+        start += len(cell.states)
+    return False
+
+
+def _finish(node: ir.Node, lowered: Lowered) -> None:
+    outputs = lowered.outputs if lowered.outputs is not None else lowered.last
+    _replace(node, [outputs, lowered.last, *lowered.finals])
+
+
+def _replace(node: ir.Node, values: Sequence[ir.Value]) -> None:
+    for old, new in zip(node.outputs, values, strict=True):
+        name = old.name
+        was_output = old.is_graph_output()
+        old.replace_all_uses_with(new, replace_graph_outputs=True)
+        if was_output:
+            new.name, new.type, new.shape = name, old.type, old.shape
+    graph = node.graph
+    assert graph is not None
+    graph.remove(node, safe=True)
+
+
+def _report(call: Call, how: str, reason: str) -> LayerReport:
+    spec = call.spec
+    return LayerReport(
+        name=spec.name,
+        kind=spec.layer_kind,
+        units=[cell.units for cell in spec.cells],
+        lowering=how,
+        reason=reason,
+    )
+
+
+def _without_repeats(reports: Sequence[LayerReport]) -> list[LayerReport]:
+    """A layer called several times in one way is one row."""
+    kept: list[LayerReport] = []
+    for report in reports:
+        if report not in kept:
+            kept.append(report)
+    return kept

@@ -1,0 +1,142 @@
+"""What a `Recurrent` node of the skeleton is: cells, weights, activations, options.
+
+Gate orders follow Keras here (LSTM i f c o, GRU z r h); `rnnport.graph.weights` turns them into
+ONNX's. Axis letters: B batch, T time, F features, U units, G gates (4, 3 or 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["GATES", "STATES", "Activation", "CellKind", "CellSpec", "FloatArray", "RecurrentSpec"]
+
+CellKind = Literal["LSTM", "GRU", "SimpleRNN"]
+FloatArray = NDArray[np.float32]
+
+GATES: dict[CellKind, int] = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
+STATES: dict[CellKind, tuple[str, ...]] = {
+    "LSTM": ("h", "c"),
+    "GRU": ("h",),
+    "SimpleRNN": ("h",),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """A gate's nonlinearity.
+
+    Attributes:
+        op: an activation name of ONNX's recurrent operators, or "Custom".
+        alpha: its first parameter, where it takes one.
+        beta: its second parameter, where it takes one.
+        body: for "Custom", a serialised ONNX ModelProto with one (B, U) input and output.
+        label: what to call it in messages.
+    """
+
+    op: str
+    alpha: float | None = None
+    beta: float | None = None
+    body: bytes = b""
+    label: str = ""
+
+    @property
+    def fusable(self) -> bool:
+        """Whether ONNX's LSTM, GRU and RNN operators know it by name."""
+        return self.op != "Custom"
+
+    def same_as(self, other: Activation) -> bool:
+        """Equal as a function, as far as the description tells."""
+        mine = (self.op, self.alpha, self.beta, self.body)
+        return mine == (other.op, other.alpha, other.beta, other.body)
+
+
+@dataclass(frozen=True, eq=False)
+class CellSpec:
+    """One standard cell with its trained weights, float32.
+
+    Attributes:
+        name: unique among the cells of the model; names the initialisers.
+        kind: which formula.
+        kernel: input weights.  # (F, G·U), Keras gate order
+        recurrent_kernel: state weights.  # (U, G·U)
+        bias: added to the input product; zeros where the cell has none.  # (G·U,)
+        recurrent_bias: added to the state product (GRU with reset_after).  # (G·U,)
+        activation: of the candidate and, in an LSTM, of the output.
+        recurrent_activation: of the gates; unused by SimpleRNN.
+        reset_after: GRU applies the reset gate after the state product.
+    """
+
+    name: str
+    kind: CellKind
+    kernel: FloatArray
+    recurrent_kernel: FloatArray
+    bias: FloatArray
+    recurrent_bias: FloatArray
+    activation: Activation
+    recurrent_activation: Activation
+    reset_after: bool = False
+
+    @property
+    def units(self) -> int:
+        """U."""
+        return int(self.recurrent_kernel.shape[0])
+
+    @property
+    def features(self) -> int:
+        """F."""
+        return int(self.kernel.shape[0])
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the state tensors, in Keras's order."""
+        return STATES[self.kind]
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """The distinct roles: gates (where there are gates), then candidate."""
+        if self.kind == "SimpleRNN":
+            return (self.activation,)
+        return (self.recurrent_activation, self.activation)
+
+
+@dataclass(frozen=True, eq=False)
+class RecurrentSpec:
+    """One call of a recurrent layer (or one step of a bare cell).
+
+    Node inputs: sequence (B, T, F) — for a step (B, F) — then every initial state (B, U) in cell
+    order where `has_state`, then the mask (B, T) bool where `has_mask`.
+    Node outputs: outputs (B, T, U), last output (B, U), then every final state (B, U); for a step
+    only the final states.
+
+    Attributes:
+        name: the layer's name.
+        layer_kind: what to call the layer in reports.
+        cells: one cell, or the chain of a StackedRNNCells.
+        go_backwards: runs from the last step to the first.
+        input_order: outputs are given in the input's time order, not in processing order.
+        zero_output_for_mask: masked outputs are zero instead of the last output repeated.
+        has_state: initial states are given.
+        has_mask: a mask is given.
+        step: a single step of a bare cell, no time axis.
+        pair: the two directions of one Bidirectional share this name.
+    """
+
+    name: str
+    layer_kind: str
+    cells: tuple[CellSpec, ...]
+    go_backwards: bool = False
+    input_order: bool = False
+    zero_output_for_mask: bool = False
+    has_state: bool = False
+    has_mask: bool = False
+    step: bool = False
+    pair: str = ""
+
+    @property
+    def state_count(self) -> int:
+        """Number of state tensors over all cells."""
+        return sum(len(cell.states) for cell in self.cells)

@@ -1,0 +1,86 @@
+"""Seeded random inputs drawn from ports: any sizes, masks of every kind. NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnport.spec import Port
+
+__all__ = ["MASK_KINDS", "draw", "draw_mask", "masks_anything"]
+
+MASK_KINDS = ("none", "right", "left", "interior", "empty row")
+
+
+def masks_anything(ports: Sequence[Port]) -> bool:
+    """Whether any input can mark masked steps."""
+    return any(p.sampling is not None and p.sampling.mask_value is not None for p in ports)
+
+
+def draw_mask(kind: str, batch: int, time: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw a (B, T) mask, True on valid steps.
+
+    Args:
+        kind: one of MASK_KINDS. "empty row" is interior with row 0 wholly masked.
+        batch: B.
+        time: T.
+        rng: source of randomness.
+    """
+    if kind == "none":
+        return np.ones((batch, time), bool)
+    if kind in ("right", "left"):
+        lengths = rng.integers(1, time + 1, size=batch)
+        valid = np.arange(time)[None, :] < lengths[:, None]
+        return valid if kind == "right" else valid[:, ::-1].copy()
+    mask = rng.random((batch, time)) < 0.6
+    mask[:, rng.integers(0, time)] = True
+    if kind == "empty row":
+        mask[0] = False
+    elif kind != "interior":
+        raise ValueError(f"unknown mask kind {kind!r}")
+    return mask
+
+
+def draw(
+    ports: Sequence[Port],
+    sizes: Mapping[str, int],
+    *,
+    mask: str = "none",
+    seed: int = 0,
+) -> dict[str, NDArray[np.generic]]:
+    """Draw one array for each port.
+
+    Args:
+        ports: inputs with sampling hints.
+        sizes: a size for every axis letter that occurs, e.g. {"B": 4, "T": 11}.
+        mask: one of MASK_KINDS, applied along axis 1 to every input that can be masked.
+        seed: the same seed gives the same arrays.
+
+    Returns:
+        Port name to array, dtypes as the ports say.
+    """
+    rng = np.random.default_rng(seed)
+    return {port.name: _draw_one(port, sizes, mask, rng) for port in ports}
+
+
+def _draw_one(
+    port: Port, sizes: Mapping[str, int], mask: str, rng: np.random.Generator
+) -> NDArray[np.generic]:
+    shape = tuple(sizes[a] if isinstance(a, str) else a for a in port.shape)
+    hint = port.sampling
+    if hint is None:
+        raise ValueError(f"port {port.name!r} has no sampling hint")
+    if hint.kind == "bool":
+        return (rng.random(shape) < 0.7).astype(port.dtype)
+    if hint.kind == "ids":
+        low = 1 if hint.mask_value == 0 and hint.high > 1 else 0
+        values = rng.integers(low, hint.high, size=shape)
+    else:
+        values = rng.standard_normal(shape)
+    if hint.mask_value is not None and mask != "none" and len(shape) >= 2:
+        valid = draw_mask(mask, shape[0], shape[1], rng)
+        valid = valid.reshape(valid.shape + (1,) * (len(shape) - 2))
+        values = np.where(valid, values, hint.mask_value)
+    return np.asarray(values).astype(port.dtype)

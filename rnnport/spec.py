@@ -1,0 +1,220 @@
+"""Nouns shared by all rooms: ports, structures, layer reports, the manifest.
+
+Frozen msgspec structs, so that the manifest on disk and the facts in memory are one thing. Axis
+letters: B batch, T time (T2, T3… further independent times), F features, U units, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Check",
+    "FileRecord",
+    "FixedAxis",
+    "Form",
+    "LayerReport",
+    "Manifest",
+    "Port",
+    "Sampling",
+    "State",
+    "Streamable",
+    "Structure",
+]
+
+SCHEMA_VERSION = 1
+
+Axis = int | str
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of everything written to rnnport.json: unknown fields are refused."""
+
+
+class Sampling(Strict, frozen=True, kw_only=True):
+    """How to draw a meaningful random array for an input.
+
+    Attributes:
+        kind: "float" standard normal values, "ids" integers in [0, high), "bool" coin tosses.
+        high: exclusive upper bound for ids (the smallest vocabulary the input feeds).
+        mask_value: the value that marks a masked step along axis 1, or None where nothing masks.
+    """
+
+    kind: Literal["float", "ids", "bool"] = "float"
+    high: int = 2
+    mask_value: float | None = None
+
+
+class Port(Strict, frozen=True, kw_only=True):
+    """One named tensor at the border of a graph.
+
+    Attributes:
+        name: the ONNX value name.
+        dtype: NumPy dtype name, "float32" or "int64" say.
+        shape: sizes, or axis letters where dynamic, e.g. ["B", "T", 36].
+        sampling: how verify draws inputs; None on outputs.
+    """
+
+    name: str
+    dtype: str
+    shape: list[Axis]
+    sampling: Sampling | None = None
+
+
+class State(Strict, frozen=True, kw_only=True):
+    """A recurrent state carried by a stream form.
+
+    Attributes:
+        input: name of the graph input that takes the state.
+        output: name of the graph output that gives its next value.
+        dtype: NumPy dtype name.
+        shape: as in Port.
+    """
+
+    input: str
+    output: str
+    dtype: str
+    shape: list[Axis]
+
+
+class Structure(Strict, frozen=True, kw_only=True):
+    """The nesting Keras gives its outputs (or takes its inputs) in.
+
+    Attributes:
+        kind: "leaf", "tuple", "list" or "dict".
+        name: port name, for a leaf.
+        keys: dict keys, in Keras's order.
+        items: children, one for each key or element.
+    """
+
+    kind: Literal["leaf", "tuple", "list", "dict"]
+    name: str = ""
+    keys: list[str] = []
+    items: list[Structure] = []
+
+
+class FileRecord(Strict, frozen=True, kw_only=True):
+    """A file of the artifact: plain file name, size in bytes, sha256 in hex."""
+
+    file: str
+    size: int
+    sha256: str
+
+
+class Form(Strict, frozen=True, kw_only=True):
+    """One ONNX graph of the artifact.
+
+    Attributes:
+        record: the .onnx file.
+        data: external data files belonging to it (models over 1 GB).
+        inputs: graph inputs in call order, states left out.
+        outputs: graph outputs in order, states left out.
+        states: state pairs; empty for model.onnx.
+        op_counts: nodes by op type, subgraphs included.
+    """
+
+    record: FileRecord
+    data: list[FileRecord] = []
+    inputs: list[Port]
+    outputs: list[Port]
+    states: list[State] = []
+    op_counts: dict[str, int] = {}
+
+
+class LayerReport(Strict, frozen=True, kw_only=True):
+    """How one recurrent layer was lowered.
+
+    Attributes:
+        name: the Keras layer's name (path).
+        kind: "LSTM", "GRU", "SimpleRNN", …
+        units: units of each cell in the layer.
+        lowering: e.g. "LSTM", "GRU bidirectional", "GRU with hold column", "Scan".
+        reason: why, where it is not simply the fused op.
+    """
+
+    name: str
+    kind: str
+    units: list[int]
+    lowering: str
+    reason: str = ""
+
+
+class FixedAxis(Strict, frozen=True, kw_only=True):
+    """An axis that stays at one size, and which layer is to blame."""
+
+    input: str
+    axis: int
+    size: int
+    layer: str
+    reason: str
+
+
+class Streamable(Strict, frozen=True, kw_only=True):
+    """Whether a stream form exists; where not, the reason and the layer."""
+
+    ok: bool
+    reason: str = ""
+    layer: str = ""
+
+
+class Check(Strict, frozen=True, kw_only=True):
+    """One row of a parity report.
+
+    Attributes:
+        name: what was compared, e.g. "golden 3: left-padded, B=4 T=11".
+        output: the output port compared.
+        error: max |received - expected|; None where nothing could be compared.
+        bound: tolerance × max(1, largest expected magnitude).
+        passed: the verdict.
+        note: why a check failed or is uninformative.
+    """
+
+    name: str
+    output: str
+    error: float | None
+    bound: float
+    passed: bool
+    note: str = ""
+
+
+class Manifest(Strict, frozen=True, kw_only=True):
+    """rnnport.json.
+
+    Attributes:
+        schema: version of this layout; other versions are refused.
+        name: the model's name.
+        versions: of rnnport and the libraries that made the artifact.
+        source: what was exported: {"kind": "keras file", "framework": "keras 3.15.1", …}.
+        target: lowering target, "portable", "cpu" or "cuda".
+        opset: ONNX opset of the default domain.
+        precision: "float32".
+        forms: "model" and, where they exist, "stream", "encoder", "decoder", "generate".
+        input_structure: nesting of the Keras inputs over the ports of form "model".
+        output_structure: nesting of the Keras outputs.
+        golden: golden.npz.
+        layers: recurrent layers and their lowering.
+        fixed_axes: axes that could not be made dynamic.
+        streamable: verdict on streaming.
+        notes: what export wants the reader to know.
+        parity: the checks that ran at export.
+    """
+
+    schema: int = SCHEMA_VERSION
+    name: str
+    versions: dict[str, str]
+    source: dict[str, str]
+    target: str
+    opset: int
+    precision: str = "float32"
+    forms: dict[str, Form]
+    input_structure: Structure
+    output_structure: Structure
+    golden: FileRecord
+    layers: list[LayerReport] = []
+    fixed_axes: list[FixedAxis] = []
+    streamable: Streamable
+    notes: list[str] = []
+    parity: list[Check] = []

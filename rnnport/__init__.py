@@ -1,1 +1,184 @@
-"""x"""
+"""Trained Keras recurrent networks to ONNX: proven equal, on fused kernels, with explicit states.
+
+Public API: `export` (needs the `export` extra), `open`, `verify`, `load`. Importing rnnport imports
+neither TensorFlow nor onnxruntime; each is loaded by the call that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnnport import errors
+from rnnport.errors import NotYetAvailable, Reason, RnnportError, UsageError
+from rnnport.versions import VERSION as __version__
+
+if TYPE_CHECKING:
+    from rnnport.artifact.load import Artifact
+    from rnnport.exporting import Progress
+    from rnnport.parity.report import ParityReport
+    from rnnport.runtime.runner import Runner
+
+__all__ = ["RnnportError", "__version__", "errors", "export", "load", "open", "verify"]
+
+_TARGETS = ("portable", "cpu", "cuda")
+_OPSETS = (18,)
+
+
+def export(
+    model: Any,
+    out: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    target: str = "portable",
+    opset: int = 18,
+    overwrite: bool = False,
+    verify: bool = True,
+    custom_objects: Mapping[str, Any] | None = None,
+    input_signature: Any = None,
+    source_format: str | None = None,
+    states: Mapping[str, str] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    encoder: Any = None,
+    decoder: Any = None,
+    decoder_inputs: Any = None,
+    generate: Any = None,
+    precision: str = "float32",
+    progress: Progress | None = None,
+) -> Artifact:
+    """Export a recurrent model to an artifact folder, with proof that it equals TensorFlow.
+
+    The model is left as it was: its outputs, its states and its training are unharmed.
+
+    Args:
+        model: Keras 3 Model, layer or cell; path of a `.keras` or Keras 3 `.h5` file; tf.function.
+        out: the folder to write; it appears whole or not at all.
+        name: the artifact's name; the model's where None.
+        target: "portable" runs alike on every runtime; "cpu" and "cuda" are tuned.
+        opset: ONNX opset of the default domain.
+        overwrite: replace an artifact that is there.
+        verify: refuse to write a graph that differs from TensorFlow; where False, failed checks
+            are written to the manifest instead.
+        custom_objects: classes and functions that a model file names.
+        input_signature: specs (shape, dtype) of the inputs, for models that do not know them.
+        source_format: "keras"; others come later.
+        states: for graphs of TensorFlow 1; comes later.
+        checkpoint: for graphs of TensorFlow 1; comes later.
+        encoder: comes later.
+        decoder: comes later.
+        decoder_inputs: comes later.
+        generate: comes later.
+        precision: "float32"; others come later.
+        progress: called with a stage's name and the fraction done.
+
+    Returns:
+        The artifact, opened and checked.
+
+    Raises:
+        UsageError: an argument that cannot be right; NotYetAvailable for one whose time has not
+            come.
+        ModelError: the model cannot be read or exported; says why and what to do.
+        ParityError: the graph differs from TensorFlow.
+        ArtifactError: the folder cannot be written.
+    """
+    _refuse_later(
+        source_format=source_format if source_format != "keras" else None,
+        states=states,
+        checkpoint=checkpoint,
+        encoder=encoder,
+        decoder=decoder,
+        decoder_inputs=decoder_inputs,
+        generate=generate,
+        precision=precision if precision != "float32" else None,
+    )
+    _refuse_values(target, opset)
+    from rnnport.exporting import Settings, run_export
+
+    settings = Settings(name, target, opset, overwrite, verify, custom_objects, input_signature)
+    return run_export(model, out, settings, progress or (lambda stage, fraction: None))
+
+
+def open(out: str | os.PathLike[str]) -> Artifact:  # noqa: A001 - the documented name
+    """Open an artifact folder; every file is checked against the manifest.
+
+    Raises:
+        ArtifactDamaged: a file is missing, changed or foreign.
+    """
+    from rnnport.artifact.load import open_artifact
+
+    return open_artifact(out)
+
+
+def load(
+    out: str | os.PathLike[str] | Artifact, *, provider: str = "auto", threads: int | None = None
+) -> Runner:
+    """Load an artifact for inference; needs neither TensorFlow nor onnx.
+
+    Args:
+        out: an artifact or its folder.
+        provider: "cpu", "cuda", or "auto" (CUDA when it really works, else CPU).
+        threads: intra-op threads; onnxruntime's choice where None.
+
+    Raises:
+        ArtifactDamaged: a file is missing, changed or foreign.
+        ProviderUnavailable: the provider cannot run here; says what is missing.
+    """
+    from rnnport.runtime.runner import load as load_runner
+
+    return load_runner(out, provider=provider, threads=threads)
+
+
+def verify(
+    out: str | os.PathLike[str] | Artifact,
+    *,
+    provider: str = "cpu",
+    model: Any = None,
+    report: str | os.PathLike[str] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    input_signature: Any = None,
+) -> ParityReport:
+    """Compare an artifact with TensorFlow's outputs.
+
+    Args:
+        out: an artifact or its folder.
+        provider: the runtime to check.
+        model: the Keras model or its file; compared on fresh inputs at sizes and with masks that
+            export did not use. Needs TensorFlow. Where None, golden.npz alone is compared.
+        report: comes later.
+        custom_objects: for a model file.
+        input_signature: as in export, for models that do not know their inputs.
+    """
+    _refuse_later(report=report)
+    from rnnport.parity.verify import verify as run_verify
+
+    reference = None
+    if model is not None:
+        from rnnport.capture.reference import open_reference
+
+        reference = open_reference(
+            model, custom_objects=custom_objects, input_signature=input_signature
+        )
+    return run_verify(out, provider=provider, reference=reference)
+
+
+def _refuse_later(**given: Any) -> None:
+    reasons = [
+        Reason(
+            f"keyword {name!r}",
+            repr(value)[:80],
+            "nothing: this version does not implement it yet",
+            "leave it out",
+        )
+        for name, value in given.items()
+        if value is not None
+    ]
+    if reasons:
+        raise NotYetAvailable(*reasons)
+
+
+def _refuse_values(target: str, opset: int) -> None:
+    if target not in _TARGETS:
+        raise UsageError.of("target", repr(target), f"one of {', '.join(_TARGETS)}", "choose one")
+    if opset not in _OPSETS:
+        raise UsageError.of("opset", opset, "18", "leave it out")

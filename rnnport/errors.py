@@ -24,6 +24,7 @@ Every message says four things: subject, received, expected, remedy.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 __all__ = [
     "ArtifactDamaged",
@@ -75,7 +76,7 @@ class RnnportError(Exception):
         super().__init__("\n".join(str(reason) for reason in reasons))
 
     @classmethod
-    def of(cls, subject: str, received: object, expected: str, remedy: str) -> RnnportError:
+    def of(cls, subject: str, received: object, expected: str, remedy: str) -> Self:
         """Build the error from a single reason's four parts."""
         return cls(Reason(subject, str(received), expected, remedy))
 

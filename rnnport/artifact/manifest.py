@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from rnnport.artifact.consistency import contradictions
 from rnnport.errors import ArtifactDamaged
 from rnnport.spec import SCHEMA_VERSION, FileRecord, Manifest
 
@@ -53,16 +54,21 @@ def decode(data: bytes) -> Manifest:
 
     Raises:
         ArtifactDamaged: not JSON, another schema version, unknown or missing or ill-typed fields,
-            or a byte that differs from what was written.
+            a path that is no plain file name, names that contradict one another, or a byte that
+            differs from what was written.
     """
     _check_version(data)
     try:
         sealed = msgspec.json.decode(data, type=_Sealed)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _damaged(str(error), "the fields of the manifest schema") from error
+    manifest = Manifest(**{name: getattr(sealed, name) for name in Manifest.__struct_fields__})
+    # Before the seal, since a wrong path or name says more than a wrong digest.
+    if reasons := contradictions(manifest):
+        raise ArtifactDamaged(*reasons)
     if _seal_of(data, sealed.digest) != sealed.digest:
         raise _damaged("bytes that do not fit the digest", "the manifest as it was written")
-    return Manifest(**{name: getattr(sealed, name) for name in Manifest.__struct_fields__})
+    return manifest
 
 
 def record(path: Path) -> FileRecord:
@@ -93,8 +99,10 @@ def _check_version(data: bytes) -> None:
 
 def _seal_of(data: bytes, digest: str) -> str:
     """Recompute the digest over data with zeros where digest stands last."""
-    head, found, tail = data.rpartition(digest.encode())
-    return hashlib.sha256(head + _UNSEALED.encode() + tail).hexdigest() if found else ""
+    if len(digest) != len(_UNSEALED):
+        return ""
+    head, _, tail = data.rpartition(digest.encode())
+    return hashlib.sha256(head + _UNSEALED.encode() + tail).hexdigest()
 
 
 def _damaged(received: str, expected: str) -> ArtifactDamaged:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from rnnport.capture.context import TraceContext
 from rnnport.capture.intercept import intercepting
+from rnnport.capture.open import open_source
 from rnnport.capture.patches import REFERENCE_PATCHES
 from rnnport.capture.source import Source
 
-__all__ = ["Reference"]
+__all__ = ["Reference", "open_reference"]
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -34,7 +35,7 @@ class Reference:
     def __call__(self, inputs: Arrays) -> list[NDArray[np.generic]]:
         """Flat outputs for inputs given by port name."""
         context = TraceContext()
-        flat = [tf.constant(inputs[i.name], i.dtype) for i in self._source.inputs]
+        flat = [tf.constant(inputs[i.name]) for i in self._source.inputs]
         try:
             with intercepting(context, REFERENCE_PATCHES):
                 nest = self._source.call(flat)
@@ -42,3 +43,16 @@ class Reference:
             self.failed_in = context.failed_in
             raise
         return [np.asarray(leaf) for leaf in tree.flatten(nest) if leaf is not None]
+
+
+def open_reference(
+    model: Any, *, custom_objects: Mapping[str, Any] | None = None, input_signature: Any = None
+) -> Reference:
+    """Open a model, as export would, to be compared with.
+
+    Raises:
+        ModelError: it cannot be opened.
+    """
+    return Reference(
+        open_source(model, custom_objects=custom_objects, input_signature=input_signature)
+    )

@@ -63,6 +63,7 @@ def _name_inputs(graph: ir.Graph, traced: Trace, ports: Sequence[Port]) -> None:
         dtype = ir.DataType.from_numpy(np.dtype(port.dtype))
         if value is None:
             value = ir.Value()
+        value.meta["traced_shape"] = list(value.shape) if value.shape is not None else None
         value.name = port.name
         value.type = ir.TensorType(dtype)
         value.shape = ir.Shape(port.shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -25,7 +24,7 @@ class Skeleton:
     """
 
     model: ir.Model
-    specs: Mapping[str, RecurrentSpec]
+    specs: dict[str, RecurrentSpec]
 
     def recurrent_nodes(self) -> list[ir.Node]:
         """Every `Recurrent` node, subgraphs included, in topological order."""

@@ -1,0 +1,1 @@
+"""Compare two executions: tolerances, checks, fresh inputs, the report."""

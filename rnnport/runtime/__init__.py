@@ -1,0 +1,1 @@
+"""Run an artifact: onnxruntime and NumPy, no TensorFlow."""

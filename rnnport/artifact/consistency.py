@@ -1,0 +1,117 @@
+"""What a well-typed manifest may still get wrong: paths, names and structures that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnnport.errors import Reason
+from rnnport.spec import FileRecord, Form, Manifest, Port, State, Structure
+
+__all__ = ["contradictions", "file_records", "is_plain_name"]
+
+FORM_NAMES = ("model", "stream", "encoder", "decoder", "generate")
+_INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+DTYPES = ("bool", "float16", "float32", "float64", *_INTEGERS)
+_REMEDY = "take the artifact from its source again; do not edit rnnport.json"
+
+
+def contradictions(manifest: Manifest) -> list[Reason]:
+    """Collect everything in a manifest that cannot be right, whatever the files hold."""
+    return [
+        Reason(f"rnnport.json, {subject}", received, expected, _REMEDY)
+        for subject, received, expected in _contradictions(manifest)
+    ]
+
+
+def file_records(manifest: Manifest) -> Iterator[FileRecord]:
+    """Every file the manifest refers to."""
+    for form in manifest.forms.values():
+        yield form.record
+        yield from form.data
+    yield manifest.golden
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a file name stays in its folder on every operating system."""
+    return (
+        name not in ("", ".", "..")
+        and not any(c in '/\\:*?"<>|' or ord(c) < 32 for c in name)
+        and len(name.encode("utf-8", "replace")) <= 255
+    )
+
+
+_Finding = tuple[str, str, str]
+
+
+def _contradictions(manifest: Manifest) -> Iterator[_Finding]:
+    yield from _files(manifest)
+    if not manifest.forms:
+        yield "forms", "none", "at least one"
+    for name, form in manifest.forms.items():
+        if name not in FORM_NAMES:
+            yield "forms", repr(name), f"one of {', '.join(FORM_NAMES)}"
+        yield from _form(f"form {name}", form)
+    if "model" in manifest.forms:
+        model = manifest.forms["model"]
+        yield from _structure("input_structure", manifest.input_structure, model.inputs, True)
+        yield from _structure("output_structure", manifest.output_structure, model.outputs, False)
+
+
+def _files(manifest: Manifest) -> Iterator[_Finding]:
+    names = [record.file for record in file_records(manifest)]
+    for name in names:
+        if not is_plain_name(name):
+            yield "file", repr(name), "a plain file name inside the artifact folder"
+    for name in sorted({n for n in names if names.count(n) > 1}):
+        yield "file", f"{name!r} listed twice", "each file once"
+    for form_name, form in manifest.forms.items():
+        if not form.record.file.endswith(".onnx"):
+            yield f"form {form_name}", repr(form.record.file), "a file ending in .onnx"
+
+
+def _form(subject: str, form: Form) -> Iterator[_Finding]:
+    for side, ports in (("inputs", form.inputs), ("outputs", form.outputs)):
+        names = [port.name for port in ports]
+        if len(set(names)) != len(names):
+            yield f"{subject}, {side}", f"names {names}", "each name once"
+    if not form.outputs:
+        yield f"{subject}, outputs", "none", "at least one"
+    for port in (*form.inputs, *form.outputs):
+        yield from _tensor(f"{subject}, {port.name}", port)
+    for state in form.states:
+        yield from _tensor(f"{subject}, {state.input}", state)
+
+
+def _tensor(subject: str, tensor: Port | State) -> Iterator[_Finding]:
+    if tensor.dtype not in DTYPES:
+        yield subject, f"dtype {tensor.dtype!r}", f"one of {', '.join(DTYPES)}"
+    if any(axis == "" or (isinstance(axis, int) and axis < 0) for axis in tensor.shape):
+        yield subject, f"shape {tensor.shape}", "sizes and axis letters"
+
+
+def _structure(
+    subject: str, structure: Structure, ports: list[Port], exact: bool
+) -> Iterator[_Finding]:
+    known = [port.name for port in ports]
+    leaves = list(_leaves(structure))
+    fits = sorted(leaves) == sorted(known) if exact else set(leaves) <= set(known)
+    if not fits:
+        yield subject, f"leaves {leaves}", f"the ports {known}"
+    if not _well_formed(structure):
+        yield subject, "keys and items that do not pair", "one item for each key"
+
+
+def _leaves(structure: Structure) -> Iterator[str]:
+    if structure.kind == "leaf":
+        yield structure.name
+    for item in structure.items:
+        yield from _leaves(item)
+
+
+def _well_formed(structure: Structure) -> bool:
+    keys, items = structure.keys, structure.items
+    if structure.kind == "leaf" and items:
+        return False
+    if len(set(keys)) != (len(items) if structure.kind == "dict" else 0):
+        return False
+    return len(set(keys)) == len(keys) and all(_well_formed(item) for item in items)

@@ -1,0 +1,131 @@
+"""Compare arrays, and judge whether the comparison proved anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnport.spec import Check
+
+__all__ = ["Comparison", "compare", "compare_all"]
+
+Arrays = Mapping[str, NDArray[Any]]
+_CONSTANT = "uninformative: the expected output is one constant value"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was expected and received in one run.
+
+    Attributes:
+        name: of the run, e.g. "golden 3: left-padded, B=4 T=11".
+        expected: output name to array.
+        received: output name to array.
+    """
+
+    name: str
+    expected: Arrays
+    received: Arrays
+
+
+def compare_all(
+    group: str, comparisons: Iterable[Comparison], outputs: Sequence[str], tolerance: float
+) -> list[Check]:
+    """Compare every output in every run; an output proven nowhere fails.
+
+    An expected output that is constant (one element, say, or all zeros) would also be met by a
+    graph that ignores its inputs. It passes in a run as long as the output's values differ
+    somewhere, within another run or between runs.
+
+    Args:
+        group: names the failing check where there is nothing to compare, "golden" say.
+        comparisons: the runs.
+        outputs: every output that must be compared.
+        tolerance: from TOLERANCES.
+    """
+    runs = list(comparisons)
+    if not runs or not outputs:
+        return [_failed(group, ", ".join(outputs), "nothing was compared")]
+    checks = [_check(run, output, tolerance) for run in runs for output in outputs]
+    constant = {name for name in outputs if not _varies([run.expected.get(name) for run in runs])}
+    return [_fail_as_constant(check) if check.output in constant else check for check in checks]
+
+
+def compare(
+    name: str, output: str, expected: NDArray[Any], received: NDArray[Any], tolerance: float
+) -> Check:
+    """Compare one output of one run.
+
+    Floats must agree to tolerance × max(1, largest finite expected magnitude), with NaN and
+    infinities at the same places; whole numbers and booleans must be equal.
+
+    Args:
+        name: of the run.
+        output: the output's name.
+        expected: any shape.
+        received: the same shape and dtype, or the check fails.
+        tolerance: from TOLERANCES.
+    """
+    if received.dtype != expected.dtype or received.shape != expected.shape:
+        kinds = [f"{array.dtype} {array.shape}" for array in (received, expected)]
+        return _failed(name, output, f"received {kinds[0]}, expected {kinds[1]}")
+    if expected.size == 0:
+        return _failed(name, output, "nothing was compared: the output is empty")
+    if expected.dtype.kind != "f":
+        return _compare_exact(name, output, expected, received)
+    return _compare_floats(name, output, expected, received, tolerance)
+
+
+def _check(run: Comparison, output: str, tolerance: float) -> Check:
+    expected, received = run.expected.get(output), run.received.get(output)
+    if expected is None or received is None:
+        side = "expected" if expected is None else "received"
+        return _failed(run.name, output, f"nothing was compared: no {side} array")
+    return compare(run.name, output, expected, received, tolerance)
+
+
+def _compare_exact(name: str, output: str, expected: NDArray[Any], received: NDArray[Any]) -> Check:
+    differing = np.count_nonzero(expected != received)
+    # As Python integers would be exact, but a float is enough to show how far off it is.
+    error = float(np.abs(received.astype(np.float64) - expected.astype(np.float64)).max())
+    note = f"{differing} of {expected.size} values differ" if differing else ""
+    return Check(name=name, output=output, error=error, bound=0.0, passed=not differing, note=note)
+
+
+def _compare_floats(
+    name: str, output: str, expected: NDArray[Any], received: NDArray[Any], tolerance: float
+) -> Check:
+    e, r = expected.astype(np.float64), received.astype(np.float64)
+    finite = np.isfinite(e)
+    bound = tolerance * max(1.0, float(np.abs(e[finite]).max(initial=0.0)))
+    both = finite & np.isfinite(r)
+    error = float(np.abs(r[both] - e[both]).max()) if both.any() else None
+    # Equal covers infinities of one sign; NaN equals nothing, not even itself.
+    strange = ~both & ~((e == r) | (np.isnan(e) & np.isnan(r)))
+    notes = [f"NaN or infinity differs at {strange.sum()} of {e.size} places"] * bool(strange.any())
+    if error is None:
+        notes.append("nothing was compared: no finite value")
+    passed = not strange.any() and error is not None and error <= bound
+    note = "; ".join(notes)
+    return Check(name=name, output=output, error=error, bound=bound, passed=passed, note=note)
+
+
+def _varies(arrays: Sequence[NDArray[Any] | None]) -> bool:
+    """Whether two finite values differ, in one array or between arrays."""
+    finite = [a[np.isfinite(a)] for a in arrays if a is not None]
+    spans = [(a.min(), a.max()) for a in finite if a.size]
+    return bool(spans) and min(low for low, _ in spans) != max(high for _, high in spans)
+
+
+def _fail_as_constant(check: Check) -> Check:
+    note = "; ".join(filter(None, [check.note, _CONSTANT]))
+    return msgspec.structs.replace(check, passed=False, note=note)
+
+
+def _failed(name: str, output: str, note: str) -> Check:
+    return Check(name=name, output=output, error=None, bound=0.0, passed=False, note=note)

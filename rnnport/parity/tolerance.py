@@ -1,0 +1,19 @@
+"""The tolerance table. Loosening a bound takes a written reason here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["TOLERANCES"]
+
+TOLERANCES: Mapping[str, float] = MappingProxyType(
+    {
+        "numpy": 1e-6,  # numpy step against Keras
+        "cpu": 1e-5,  # CPU float32 against TensorFlow, T up to 64
+        "cuda": 1e-4,  # CUDA float32 with TF32 off
+        "openvino": 1e-4,
+        "stream": 1e-6,  # stream against whole, same runtime
+    }
+)
+"""Comparison to bound, which is times max(1, largest expected magnitude) of the output."""

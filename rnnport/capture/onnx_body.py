@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from rnnport.capture.extra_ops import EXTRA_OPS
 from rnnport.errors import ConversionError
 
 __all__ = ["activation_body", "convert"]
+
+# tf2onnx keeps the functions of the graph in hand in module globals.
+_ONE_AT_A_TIME = threading.Lock()
 
 Handlers = Mapping[str, tuple[Callable[..., Any], list[Any]]]
 
@@ -62,7 +66,7 @@ def convert(
     Raises:
         ConversionError: tf2onnx failed; carries its own words.
     """
-    with _quiet():
+    with _ONE_AT_A_TIME, _quiet():
         from tf2onnx import convert as tf2onnx_convert
         from tf2onnx import utils as tf2onnx_utils
 

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras import tree
+from tensorflow.python.autograph.core import ag_ctx, converter
+from tensorflow.python.autograph.impl import api as autograph_api
 from tensorflow.python.eager.polymorphic_function.polymorphic_function import (
     Function as TensorFlowFunction,
 )
@@ -19,13 +21,16 @@ __all__ = ["REFERENCE_PATCHES", "TRACE_PATCHES"]
 
 
 def _inlined(context: TraceContext, original: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Run an inner @tf.function as plain Python: no cached trace is read and none is left."""
+    """Run an inner @tf.function as plain Python: no cached trace is read and none is left.
+
+    Its tensor-dependent `if` and `while` are converted by AutoGraph, as TensorFlow would.
+    """
     python = function.python_function
-    if getattr(function, "_autograph", True):
-        python = tf.__internal__.autograph.tf_convert(
-            python, tf.__internal__.autograph.control_status_ctx(), user_requested=True
-        )
-    return python(*args, **kwargs)
+    if not getattr(function, "_autograph", True) or tf.executing_eagerly():
+        return python(*args, **kwargs)
+    options = converter.ConversionOptions(recursive=True, user_requested=True)
+    with ag_ctx.ControlStatusCtx(status=ag_ctx.Status.ENABLED):
+        return autograph_api.converted_call(python, args, kwargs, options=options)
 
 
 def _any_length(context: TraceContext, original: Any, layer: Any, arg_0: Any) -> Any:

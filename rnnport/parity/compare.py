@@ -24,13 +24,15 @@ class Comparison:
 
     Attributes:
         name: of the run, e.g. "golden 3: left-padded, B=4 T=11".
-        expected: output name to array.
-        received: output name to array.
+        expected: output name to array; empty where the reference failed.
+        received: output name to array; empty where the runtime failed.
+        note: why arrays are missing, where they are.
     """
 
     name: str
     expected: Arrays
     received: Arrays
+    note: str = ""
 
 
 def compare_all(
@@ -85,7 +87,7 @@ def _check(run: Comparison, output: str, tolerance: float) -> Check:
     expected, received = run.expected.get(output), run.received.get(output)
     if expected is None or received is None:
         side = "expected" if expected is None else "received"
-        return _failed(run.name, output, f"nothing was compared: no {side} array")
+        return _failed(run.name, output, f"nothing was compared: {run.note or f'no {side} array'}")
     return compare(run.name, output, expected, received, tolerance)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnport.artifact.golden import GoldenCase, read_golden
 from rnnport.artifact.load import Artifact, open_artifact
-from rnnport.errors import UsageError
+from rnnport.errors import InputError, UsageError
 from rnnport.parity.cases import Case, fresh_cases
 from rnnport.parity.compare import Comparison, compare_all
 from rnnport.parity.report import ParityReport
@@ -18,7 +18,11 @@ from rnnport.parity.tolerance import TOLERANCES
 from rnnport.runtime.runner import Runner, load
 from rnnport.spec import Check
 
-__all__ = ["Reference", "verify", "verify_golden", "verify_reference"]
+__all__ = ["Reference", "Run", "check_golden", "verify", "verify_golden", "verify_reference"]
+
+Arrays = Mapping[str, NDArray[np.generic]]
+Run = Callable[[Arrays], Arrays]
+"""Input name to array in, output name to array out."""
 
 Reference = Callable[[dict[str, NDArray[np.generic]]], Sequence[NDArray[np.generic]]]
 """Runs the original model: input name to array in, outputs in port order out."""
@@ -52,35 +56,63 @@ def verify(
 
 def verify_golden(runner: Runner, golden: Sequence[GoldenCase]) -> list[Check]:
     """Run golden inputs and compare with golden outputs; no TensorFlow needed."""
-    comparisons = [
-        Comparison(f"golden {number}: {case.name}", case.outputs, runner.run_named(case.inputs))
-        for number, case in enumerate(golden, 1)
-    ]
-    return compare_all("golden", comparisons, runner.output_names, TOLERANCES[runner.provider])
+    tolerance = TOLERANCES[runner.provider]
+    return check_golden(golden, runner.run_named, runner.output_names, tolerance)
+
+
+def check_golden(
+    golden: Sequence[GoldenCase], run: Run, outputs: Sequence[str], tolerance: float
+) -> list[Check]:
+    """The same for anything that runs; an exception in run is a failed check.
+
+    Args:
+        golden: cases with TensorFlow's outputs.
+        run: input name to array in, output name to array out.
+        outputs: names of all outputs.
+        tolerance: from TOLERANCES.
+    """
+    comparisons = []
+    for number, case in enumerate(golden, 1):
+        received, note = _attempt(run, case.inputs)
+        name = f"golden {number}: {case.name}"
+        comparisons.append(Comparison(name, case.outputs, received, note))
+    return compare_all("golden", comparisons, outputs, tolerance)
 
 
 def verify_reference(runner: Runner, reference: Reference, cases: Sequence[Case]) -> list[Check]:
-    """Run fresh inputs through both and compare.
+    """Run fresh inputs through both and compare; an exception in either is a failed check.
 
     Raises:
-        UsageError: the reference gives another number of outputs.
+        UsageError: the reference gives another number of outputs: it is another model.
     """
-    comparisons = [
-        Comparison(
-            case.name, _expected(runner, reference, case.inputs), runner.run_named(case.inputs)
-        )
-        for case in cases
-    ]
-    return compare_all("fresh", comparisons, runner.output_names, TOLERANCES[runner.provider])
-
-
-def _expected(
-    runner: Runner, reference: Reference, inputs: Mapping[str, NDArray[np.generic]]
-) -> dict[str, NDArray[np.generic]]:
     names = runner.output_names
-    outputs = [np.asarray(output) for output in reference(dict(inputs))]
+
+    def expect(inputs: Arrays) -> Arrays:
+        return _named(names, reference(dict(inputs)))
+
+    comparisons = []
+    for case in cases:
+        expected, trouble = _attempt(expect, case.inputs)
+        received, note = _attempt(runner.run_named, case.inputs)
+        comparisons.append(Comparison(case.name, expected, received, trouble or note))
+    return compare_all("fresh", comparisons, names, TOLERANCES[runner.provider])
+
+
+def _attempt(run: Run, inputs: Arrays) -> tuple[Arrays, str]:
+    """Run, or say in one line why not. Runtimes and models raise what they like."""
+    try:
+        return run(inputs), ""
+    except UsageError as error:
+        if not isinstance(error, InputError):
+            raise
+        return {}, str(error.reasons[0])
+    except Exception as error:
+        return {}, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _named(names: Sequence[str], outputs: Sequence[NDArray[np.generic]]) -> Arrays:
     if len(outputs) != len(names):
         expected = f"{len(names)} outputs: {', '.join(names)}"
         remedy = "pass the model this artifact was exported from"
         raise UsageError.of("model", f"{len(outputs)} outputs", expected, remedy)
-    return dict(zip(names, outputs, strict=True))
+    return {name: np.asarray(output) for name, output in zip(names, outputs, strict=True)}

@@ -27,7 +27,7 @@ def check_threads(threads: int | None) -> None:
     raise UsageError.of("threads", repr(threads), "a whole number from 1 up, or None", remedy)
 
 
-def open_session(path: Path, provider: str, threads: int | None) -> Any:
+def open_session(path: Path, provider: str = "cpu", threads: int | None = None) -> Any:
     """Open a form; by path, since external data lies beside the file.
 
     Args:

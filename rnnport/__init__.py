@@ -99,7 +99,7 @@ def export(
     return run_export(model, out, settings, progress or (lambda stage, fraction: None))
 
 
-def open(out: str | os.PathLike[str]) -> Artifact:  # noqa: A001 - the documented name
+def open(out: str | os.PathLike[str]) -> Artifact:
     """Open an artifact folder; every file is checked against the manifest.
 
     Raises:

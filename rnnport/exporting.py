@@ -27,7 +27,9 @@ from rnnport.capture.trace import Trace, input_sampling, trace
 from rnnport.errors import ConversionError, ParityError, Reason, RnnportError
 from rnnport.graph.finish import count_ops, describe, write_onnx
 from rnnport.graph.lower import lower
-from rnnport._temp import TOLERANCE, compare_cases, open_session
+from rnnport.parity.tolerance import TOLERANCES
+from rnnport.parity.verify import check_golden
+from rnnport.runtime.session import open_session
 from rnnport.spec import (
     Check,
     FixedAxis,
@@ -44,7 +46,16 @@ __all__ = ["Progress", "Settings", "run_export"]
 
 Progress = Callable[[str, float], None]
 
-_LIBRARIES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnx-ir", "onnxruntime-gpu", "onnxruntime", "numpy")
+_LIBRARIES = (
+    "tensorflow",
+    "keras",
+    "tf2onnx",
+    "onnx",
+    "onnx-ir",
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "numpy",
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,9 @@ def _first_trace(source: Source) -> tuple[Source, dict[str, Sampling], Trace | N
     unknown = {i.name: Sampling() for i in source.inputs}
     traced = _try_trace(source, declared_plan(source, unknown).shapes)
     if traced is None:
-        declared = [[6 if s is None and n else s for n, s in enumerate(i.shape)] for i in source.inputs]
+        declared = [
+            [6 if s is None and n else s for n, s in enumerate(i.shape)] for i in source.inputs
+        ]
         traced = trace(source, declared)
         sampling = input_sampling(source, traced)
         return source.with_integer_inputs(_ids(sampling)), sampling, None
@@ -151,7 +164,9 @@ def _best(
     failure: RnnportError | None = None
     for attempt in _attempts(source, sampling, plan, lambda: _blame(built, failure)):
         try:
-            reuse = first if first is not None and _shapes_of(first) == attempt.trace_shapes else None
+            reuse = (
+                first if first is not None and _shapes_of(first) == attempt.trace_shapes else None
+            )
             built = _build(source, attempt, reuse, reference, draft, settings, progress)
         except ConversionError as error:
             failure = failure or error
@@ -204,7 +219,11 @@ def _held_at_sizes(source: Source, plan: AxisPlan, blame: tuple[str, str]) -> Ax
             if isinstance(size, str) and size != "B":
                 declared = next(i for i in source.inputs if i.name == port.name).shape[axis]
                 held = declared if declared is not None else plan.sizes[size]
-                fixed.append(FixedAxis(input=port.name, axis=axis, size=held, layer=blame[0], reason=blame[1]))
+                fixed.append(
+                    FixedAxis(
+                        input=port.name, axis=axis, size=held, layer=blame[0], reason=blame[1]
+                    )
+                )
                 shape.append(held)
             else:
                 shape.append(size)
@@ -279,10 +298,10 @@ def _check(draft: Draft, form: Form, cases: Sequence[GoldenCase]) -> list[Check]
             "report it with the model",
         ) from error
 
-    def run(case: GoldenCase) -> dict[str, Any]:
-        return dict(zip(names, session.run(names, dict(case.inputs)), strict=True))
+    def run(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
-    return compare_cases(cases, run, TOLERANCE["cpu"])
+    return check_golden(cases, run, names, TOLERANCES["cpu"])
 
 
 def _facts(

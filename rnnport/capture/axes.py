@@ -83,14 +83,18 @@ def _ports(
             if letter is None and size is None:
                 raise ValueError(f"axis {axis} of {spec.name} has neither letter nor size")
             shape.append(letter if letter is not None else int(size or 0))
-        ports.append(Port(name=spec.name, dtype=spec.dtype, shape=shape, sampling=sampling[spec.name]))
+        ports.append(
+            Port(name=spec.name, dtype=spec.dtype, shape=shape, sampling=sampling[spec.name])
+        )
     return tuple(ports)
 
 
 def declared_plan(source: Source, sampling: Mapping[str, Sampling]) -> AxisPlan:
     """Every axis that may vary is dynamic; used for the first trace, nothing has been run yet."""
-    letters = {(s.input, s.axis): "B" if s.axis == 0 else f"T{i}"
-               for i, s in enumerate(_slots(source, sampling))}
+    letters = {
+        (s.input, s.axis): "B" if s.axis == 0 else f"T{i}"
+        for i, s in enumerate(_slots(source, sampling))
+    }
     return AxisPlan(_ports(source, sampling, letters), {})
 
 
@@ -160,9 +164,7 @@ class _Prober:
         return True
 
 
-def find_axes(
-    source: Source, sampling: Mapping[str, Sampling], reference: Reference
-) -> AxisPlan:
+def find_axes(source: Source, sampling: Mapping[str, Sampling], reference: Reference) -> AxisPlan:
     """Decide which axes are dynamic, which belong together, and which are fixed.
 
     Args:
@@ -226,7 +228,8 @@ def _base(
             sizes = {**candidate, **{s: s.declared or size for s in times}}
             if prober.runs(sizes):
                 free = [
-                    s for s in times
+                    s
+                    for s in times
                     if s.declared is None or prober.runs({**sizes, s: sizes[s] + _STEP})
                 ]
                 return sizes, free

@@ -66,7 +66,9 @@ def golden_cases(
         except Exception as error:  # the model's own limits: recorded, not hidden
             notes.append(f"TensorFlow itself refused {variant.name}: {str(error)[:160]}")
             continue
-        cases.append(GoldenCase(variant.name, inputs, dict(zip(output_names, outputs, strict=True))))
+        cases.append(
+            GoldenCase(variant.name, inputs, dict(zip(output_names, outputs, strict=True)))
+        )
         sizes.append(variant.sizes)
     return cases, sizes, notes
 

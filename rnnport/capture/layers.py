@@ -51,9 +51,7 @@ def plain_recurrent(layer: Any) -> bool:
 
 
 def _standard_inside(layer: Any) -> bool:
-    return (
-        _method(type(layer), "inner_loop") in _INNER_LOOPS and flat_cells(layer.cell) is not None
-    )
+    return _method(type(layer), "inner_loop") in _INNER_LOOPS and flat_cells(layer.cell) is not None
 
 
 def rnn_call(
@@ -228,9 +226,7 @@ def _unfold(y: Any, shape: Any, static: Any) -> Any:
 
 def _sizes(x: Any, start: int) -> list[Any]:
     dynamic = tf.shape(x)
-    return [
-        dynamic[i] if size is None else size for i, size in enumerate(x.shape) if i >= start
-    ]
+    return [dynamic[i] if size is None else size for i, size in enumerate(x.shape) if i >= start]
 
 
 def cell_call(

@@ -218,12 +218,17 @@ def _specs(shapes: Any) -> Any:
 def _argument_names(model: Any, args: list[Any], keywords: dict[str, Any]) -> list[str]:
     positional = _positional_names(model.call)
     names: list[str] = []
-    for value, name in [*zip(args, positional, strict=False), *((v, k) for k, v in keywords.items())]:
+    for value, name in [
+        *zip(args, positional, strict=False),
+        *((v, k) for k, v in keywords.items()),
+    ]:
         leaves = tree.flatten(value)
         if isinstance(value, dict):
             names.extend(str(key) for key in sorted(value))
         else:
-            names.extend([name] if len(leaves) == 1 else [f"{name}_{i}" for i in range(len(leaves))])
+            names.extend(
+                [name] if len(leaves) == 1 else [f"{name}_{i}" for i in range(len(leaves))]
+            )
     return names
 
 

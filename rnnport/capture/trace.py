@@ -88,9 +88,7 @@ def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
         placeholders=tuple(seen["placeholders"]),
         structure=structure_of(seen["nest"], names),
         output_names=tuple(names),
-        output_shapes=tuple(
-            tuple(y.shape) if y.shape.rank is not None else () for y in outputs
-        ),
+        output_shapes=tuple(tuple(y.shape) if y.shape.rank is not None else () for y in outputs),
         output_dtypes=tuple(y.dtype.name for y in outputs),
     )
 
@@ -125,7 +123,10 @@ def input_sampling(source: Source, traced: Trace) -> dict[str, Sampling]:
             vocabulary[name] = min(fact.vocabulary, vocabulary.get(name, fact.vocabulary))
         if fact.mask_value is not None:
             masked[name] = fact.mask_value
-    return {i.name: _sampling(i.dtype, vocabulary.get(i.name), masked.get(i.name)) for i in source.inputs}
+    return {
+        i.name: _sampling(i.dtype, vocabulary.get(i.name), masked.get(i.name))
+        for i in source.inputs
+    }
 
 
 def _sampling(dtype: str, vocabulary: int | None, mask_value: float | None) -> Sampling:

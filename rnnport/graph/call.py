@@ -97,9 +97,7 @@ def shape_outputs(call: Call, y: ir.Value, mask: ir.Value, seen: ir.Value | None
     return emit.op("Where", emit.op("Unsqueeze", chosen, emit.ints(2)), y, emit.real(0.0))
 
 
-def shape_last(
-    call: Call, last: ir.Value, mask: ir.Value, any_valid: ir.Value | None
-) -> ir.Value:
+def shape_last(call: Call, last: ir.Value, mask: ir.Value, any_valid: ir.Value | None) -> ir.Value:
     """The last step's output as Keras gives it under a mask.
 
     Args:

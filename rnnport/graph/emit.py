@@ -49,7 +49,9 @@ class Emitter:
 
     def add(self, node: ir.Node) -> None:
         """Insert a finished node."""
-        number = self.weights.meta["rnnport_values"] = self.weights.meta.get("rnnport_values", 0) + 1
+        number = self.weights.meta["rnnport_values"] = (
+            self.weights.meta.get("rnnport_values", 0) + 1
+        )
         node.name = f"{self.prefix}{node.op_type}_{number}"
         for index, value in enumerate(node.outputs):
             value.name = f"{self.prefix}{node.op_type}_{number}:{index}"

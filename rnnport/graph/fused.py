@@ -66,9 +66,7 @@ def run_cells(
     if cell.kind == "GRU":
         attributes["linear_before_reset"] = int(cell.reset_after)
     count = 1 + len(cell.states)
-    outputs = emit.nodes(
-        OPS[cell.kind], [x, w, r, b, lengths, *initial], count, **attributes
-    )
+    outputs = emit.nodes(OPS[cell.kind], [x, w, r, b, lengths, *initial], count, **attributes)
     return Run(outputs[0], outputs[1:])
 
 

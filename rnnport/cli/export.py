@@ -1,0 +1,96 @@
+"""`rnnport export MODEL -o DIR`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rnnport.cli.options import Json
+from rnnport.cli.outcome import outcome, print_json
+
+if TYPE_CHECKING:
+    from rnnport.artifact.load import Artifact
+
+__all__ = ["export"]
+
+Report = Callable[[str, float], None]
+
+
+def export(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras or Keras 3 .h5 file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write.")],
+    name: Annotated[str | None, typer.Option(help="The artifact's name; else the model's.")] = None,
+    target: Annotated[
+        str, typer.Option(help="portable runs alike everywhere; cpu and cuda are tuned.")
+    ] = "portable",
+    opset: Annotated[int, typer.Option(help="ONNX opset.")] = 18,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an artifact that is there.")
+    ] = False,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Write the artifact even if it fails parity.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Export a recurrent Keras model to ONNX, with proof that nothing changed."""
+    with outcome(as_json):
+        import rnnport
+        from rnnport.cli.quiet import load_exporter
+
+        started = time.perf_counter()
+        with _progress(shown=not as_json) as report:
+            report("loading TensorFlow", 0.0)
+            load_exporter()
+            artifact = rnnport.export(
+                model,
+                out,
+                name=name,
+                target=target,
+                opset=opset,
+                overwrite=overwrite,
+                verify=not no_verify,
+                progress=report,
+            )
+        _summarise(artifact, time.perf_counter() - started, as_json)
+
+
+@contextlib.contextmanager
+def _progress(shown: bool) -> Iterator[Report]:
+    """A bar on stderr that is gone when the work is done; nothing where stderr is no terminal."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from rnnport.cli.show import stderr
+
+    console = stderr()
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<28}"),
+        BarColumn(bar_width=32),
+        TimeElapsedColumn(),
+    )
+    hidden = not (shown and console.is_terminal)
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
+        task = progress.add_task("starting", total=1.0)
+
+        def report(stage: str, fraction: float) -> None:
+            progress.update(task, description=stage, completed=fraction)
+
+        yield report
+
+
+def _summarise(artifact: Artifact, seconds: float, as_json: bool) -> None:
+    import msgspec
+
+    from rnnport.cli.show import stdout
+    from rnnport.cli.summary import export_summary
+
+    if as_json:
+        manifest = msgspec.to_builtins(artifact.manifest)
+        print_json({"path": str(artifact.path), "seconds": round(seconds, 3), **manifest})
+    else:
+        stdout().print(export_summary(artifact, seconds))

@@ -76,7 +76,7 @@ def _draw_one(
         return (rng.random(shape) < 0.7).astype(port.dtype)
     if hint.kind == "ids":
         low = 1 if hint.mask_value == 0 and hint.high > 1 else 0
-        values = rng.integers(low, hint.high, size=shape)
+        values: NDArray[np.generic] = rng.integers(low, hint.high, size=shape)
     else:
         values = rng.standard_normal(shape)
     if hint.mask_value is not None and mask != "none" and len(shape) >= 2:

@@ -23,6 +23,7 @@ __all__ = [
     "State",
     "Streamable",
     "Structure",
+    "StructureKind",
 ]
 
 SCHEMA_VERSION = 1
@@ -80,6 +81,9 @@ class State(Strict, frozen=True, kw_only=True):
     shape: list[Axis]
 
 
+StructureKind = Literal["leaf", "tuple", "list", "dict"]
+
+
 class Structure(Strict, frozen=True, kw_only=True):
     """The nesting Keras gives its outputs (or takes its inputs) in.
 
@@ -90,7 +94,7 @@ class Structure(Strict, frozen=True, kw_only=True):
         items: children, one for each key or element.
     """
 
-    kind: Literal["leaf", "tuple", "list", "dict"]
+    kind: StructureKind
     name: str = ""
     keys: list[str] = []
     items: list[Structure] = []

@@ -16,7 +16,7 @@ from rnnport.recurrent import GATES, Activation, CellKind, CellSpec, FloatArray
 __all__ = ["flat_cells", "read_cell", "standard_kind"]
 
 # The methods as Keras defines them, taken before anything is patched.
-_CALLS: dict[CellKind, tuple[type, Any]] = {
+_CALLS: dict[CellKind, tuple[Any, Any]] = {
     "LSTM": (keras.layers.LSTMCell, keras.layers.LSTMCell.call),
     "GRU": (keras.layers.GRUCell, keras.layers.GRUCell.call),
     "SimpleRNN": (keras.layers.SimpleRNNCell, keras.layers.SimpleRNNCell.call),
@@ -28,7 +28,7 @@ def standard_kind(cell: Any) -> CellKind | None:
     """Which standard formula the cell computes, or None where a subclass computes its own."""
     for kind, (owner, original) in _CALLS.items():
         if isinstance(cell, owner):
-            method = type(cell).call
+            method: Any = type(cell).call
             return kind if getattr(method, "__wrapped__", method) is original else None
     return None
 

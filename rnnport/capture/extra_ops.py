@@ -19,4 +19,4 @@ def _erfc(ctx: Any, node: Any, name: str, args: Any) -> None:
     ctx.make_node("Sub", [one, erf], outputs=[output], dtypes=[dtype], shapes=[shape])
 
 
-EXTRA_OPS = {"Erfc": (_erfc, [])}
+EXTRA_OPS: dict[str, tuple[Any, list[Any]]] = {"Erfc": (_erfc, [])}

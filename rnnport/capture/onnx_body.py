@@ -85,6 +85,7 @@ def convert(
                 "a graph tf2onnx can convert",
                 "replace the operation named, or report it with the model",
             ) from error
+    assert isinstance(proto, onnx.ModelProto)
     return proto
 
 

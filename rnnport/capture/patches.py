@@ -17,7 +17,7 @@ from rnnport.capture import layers
 from rnnport.capture.context import TraceContext
 from rnnport.capture.intercept import Patch
 
-__all__ = ["REFERENCE_PATCHES", "TRACE_PATCHES"]
+__all__ = ["REFERENCE_PATCHES", "TRACE_PATCHES", "TensorFlowFunction"]
 
 
 def _inlined(context: TraceContext, original: Any, function: Any, *args: Any, **kwargs: Any) -> Any:

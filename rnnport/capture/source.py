@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from rnnport.spec import Structure
+from rnnport.spec import Structure, StructureKind
 
 __all__ = ["Input", "Source", "name_inputs", "pack", "structure_of"]
 
@@ -80,7 +80,7 @@ def structure_of(nest: Any, names: Sequence[str]) -> Structure:
                 kind="dict", keys=[str(k) for k in keys], items=[walk(node[k]) for k in keys]
             )
         if isinstance(node, (list, tuple)):
-            kind = "list" if isinstance(node, list) else "tuple"
+            kind: StructureKind = "list" if isinstance(node, list) else "tuple"
             return Structure(kind=kind, items=[walk(child) for child in node])
         return Structure(kind="leaf", name=next(remaining))
 

@@ -1,0 +1,1 @@
+"""Works on the skeleton: lowers each recurrent call to ONNX operators; knows no Keras."""

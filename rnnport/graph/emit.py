@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-__all__ = ["Emitter"]
+__all__ = ["Emitter", "initializer"]
+
+
+def initializer(name: str, array: np.ndarray[Any, Any]) -> ir.Value:
+    """A constant that is not yet in a graph."""
+    tensor = ir.tensor(array, name=name)
+    return ir.Value(
+        name=name,
+        shape=ir.Shape(array.shape),
+        type=ir.TensorType(tensor.dtype),
+        const_value=tensor,
+    )
 
 
 class Emitter:
@@ -65,10 +76,7 @@ class Emitter:
         known = self.weights.initializers.get(name)
         if known is not None:
             return known
-        tensor = ir.tensor(np.asarray(array, order="C"), name=name)
-        value = ir.Value(
-            name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor
-        )
+        value = initializer(name, np.asarray(array, order="C"))
         self.weights.register_initializer(value)
         return value
 

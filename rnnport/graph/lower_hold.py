@@ -22,7 +22,7 @@ def held_input(emit: Emitter, x: ir.Value, mask: ir.Value) -> ir.Value:
 
 
 def seen_in_input_order(emit: Emitter, mask: ir.Value, *, backwards: bool) -> ir.Value:
-    """Whether a valid step has been processed at or before each step.  # (B, T) bool"""
+    """Whether a valid step has been processed at or before each step, (B, T) bool."""
     valid = emit.op("Cast", mask, to=ir.DataType.INT32.value)
     count = emit.op("CumSum", valid, emit.integer(1), reverse=int(backwards))
     return emit.op("Greater", count, emit.weight("int32_0", np.array(0, np.int32)))
@@ -69,6 +69,6 @@ def finish_hold(call: Call, y: ir.Value, final: ir.Value, how: str) -> Lowered:
 
 
 def last_step(emit: Emitter, x: ir.Value, *, backwards: bool) -> ir.Value:
-    """The step processed last.  # (B, T) to (B, 1)"""
+    """The step processed last: (B, T) to (B, 1)."""
     start, end = (0, 1) if backwards else (-1, 2**62)
     return emit.op("Slice", x, emit.ints(start), emit.ints(end), emit.ints(1))

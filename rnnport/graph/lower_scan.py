@@ -21,7 +21,7 @@ __all__ = ["emit_step", "lower_scan", "project"]
 
 
 def project(emit: Emitter, cell: CellSpec, x: ir.Value) -> ir.Value:
-    """The input's share of every gate, all steps at once.  # (…, F) to (…, G·U)"""
+    """The input's share of every gate, all steps at once: (…, F) to (…, G·U)."""
     product = emit.op("MatMul", x, emit.weight(f"{cell.name}_kernel", cell.kernel))
     bias = cell.bias
     if cell.kind != "GRU" or not cell.reset_after:

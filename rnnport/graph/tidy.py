@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
+
+from rnnport.graph.emit import initializer
 
 __all__ = ["cancel_transposes", "tidy"]
 
@@ -55,13 +58,7 @@ def _join_directions(graph: ir.Graph) -> None:
         swapped = ir.node("Transpose", [y], {"perm": [2, 0, 1, 3]})
         shape = graph.initializers.get("shape_0_0_-1")
         if shape is None:
-            tensor = ir.tensor([0, 0, -1], dtype=ir.DataType.INT64, name="shape_0_0_-1")
-            shape = ir.Value(
-                name=tensor.name,
-                shape=tensor.shape,
-                type=ir.TensorType(tensor.dtype),
-                const_value=tensor,
-            )
+            shape = initializer("shape_0_0_-1", np.array([0, 0, -1], np.int64))
             graph.register_initializer(shape)
         joined = ir.node("Reshape", [swapped.outputs[0], shape])
         joined.outputs[0].name = f"{node.outputs[0].name}/joined"
@@ -78,7 +75,7 @@ def _join_directions(graph: ir.Graph) -> None:
 
 
 def _halves(node: ir.Node) -> ir.Value | None:
-    """The (T, 2, B, U) value whose two halves, batch-major, this Concat joins along the last axis."""
+    """The (T, 2, B, U) value whose halves, batch-major, this Concat joins along the last axis."""
     if len(node.inputs) != 2 or node.attributes["axis"].as_int() not in (-1, 2):
         return None
     splits = [split for value in node.inputs if (split := _split_half(value)) is not None]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 __all__ = ["Unfit", "to_array", "to_dtype"]
 
 
-class Unfit(Exception):  # noqa: N818 - caught by the checks, never seen outside
+class Unfit(Exception):
     """Why a value does not fit: what was received, and what to do."""
 
     def __init__(self, received: str, remedy: str) -> None:

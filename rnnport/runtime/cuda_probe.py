@@ -46,7 +46,7 @@ class Probe:
     remedy: str = ""
 
 
-class _Failed(Exception):  # noqa: N818 - never leaves this file
+class _Failed(Exception):
     """A step's detail and remedy."""
 
     def __init__(self, detail: str, remedy: str) -> None:

@@ -1,0 +1,275 @@
+"""One graph from one source: attempts at dynamic axes, lowering, and the evidence.
+
+Dynamic axes are tried first; where TensorFlow, tf2onnx or the comparison refuses them, axes that
+the model itself declares fixed are held, and the manifest names who is to blame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rnnport.artifact.golden import GoldenCase
+from rnnport.artifact.manifest import record
+from rnnport.capture.axes import AxisPlan, fixed_plan
+from rnnport.capture.cases import golden_cases, output_ports
+from rnnport.capture.reference import Reference
+from rnnport.capture.skeleton import build_skeleton
+from rnnport.capture.source import Source
+from rnnport.capture.trace import Trace, trace
+from rnnport.errors import ConversionError, RnnportError
+from rnnport.graph.finish import count_ops, describe, write_onnx
+from rnnport.graph.lower import lower
+from rnnport.parity.tolerance import TOLERANCES
+from rnnport.parity.verify import check_golden
+from rnnport.runtime.session import open_session
+from rnnport.spec import Check, FixedAxis, Form, LayerReport, Port, Sampling
+from rnnport.versions import VERSION
+
+__all__ = ["Built", "Progress", "Settings", "best_build"]
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What export was asked for, checked."""
+
+    name: str | None
+    target: str
+    opset: int
+    overwrite: bool
+    verify: bool
+    custom_objects: Mapping[str, Any] | None
+    input_signature: Any
+
+
+@dataclass(frozen=True, eq=False)
+class _Attempt:
+    """One way to make the axes dynamic: the shapes traced with, and those claimed."""
+
+    plan: AxisPlan
+    trace_shapes: list[list[int | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A graph in the draft folder and the evidence for it."""
+
+    plan: AxisPlan
+    traced: Trace
+    form: Form
+    layers: list[LayerReport]
+    cases: list[GoldenCase]
+    checks: list[Check]
+    notes: list[str]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check of the graph passed."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
+
+
+class _Blame:
+    """Why the last attempt failed: the layer, where known, and the reason."""
+
+    def __init__(self) -> None:
+        self.layer = ""
+        self.reason = ""
+        self.error: RnnportError | None = None
+
+    def conversion(self, error: ConversionError) -> None:
+        """TensorFlow or tf2onnx failed."""
+        self.error = self.error or error
+        subject = error.reasons[0].subject
+        self.layer = subject.split("layer ")[-1].strip("'") if "layer " in subject else ""
+        self.reason = error.reasons[0].received[:200]
+
+    def comparison(self, checks: Sequence[Check]) -> None:
+        """ONNX and TensorFlow differ."""
+        failed = next((c for c in checks if not c.passed), None)
+        if failed is not None:
+            self.layer = ""
+            self.reason = f"ONNX differs at other sizes: {failed.name}: {failed.note}".strip(": ")
+
+
+def best_build(
+    source: Source,
+    sampling: Mapping[str, Sampling],
+    plan: AxisPlan,
+    first: Trace | None,
+    reference: Reference,
+    folder: Path,
+    settings: Settings,
+    progress: Progress,
+) -> Built:
+    """The first attempt whose graph equals TensorFlow, else the last one that could be built.
+
+    Args:
+        source: the model.
+        sampling: hints for drawing inputs.
+        plan: which axes TensorFlow lets vary.
+        first: a trace already made, reused where its shapes fit.
+        reference: the model in TensorFlow.
+        folder: receives model.onnx.
+        settings: what was asked for.
+        progress: told of the stages.
+
+    Raises:
+        ConversionError: no attempt gave a graph.
+    """
+    built: Built | None = None
+    blame = _Blame()
+    for attempt in _attempts(source, sampling, plan, blame):
+        reuse = first if first is not None and _shapes_of(first) == attempt.trace_shapes else None
+        try:
+            built = _build(source, attempt, reuse, reference, folder, settings, progress)
+        except ConversionError as error:
+            blame.conversion(error)
+            continue
+        if built.passed:
+            return built
+        blame.comparison(built.checks)
+    if built is not None:
+        return built
+    assert blame.error is not None
+    raise blame.error
+
+
+def _shapes_of(traced: Trace) -> list[list[int | None]]:
+    return [list(p.shape) for p in traced.placeholders]
+
+
+def _attempts(
+    source: Source,
+    sampling: Mapping[str, Sampling],
+    plan: AxisPlan,
+    blame: _Blame,
+) -> Iterator[_Attempt]:
+    """All axes dynamic; traced at one length but claimed dynamic; held as the model declares."""
+    yield _Attempt(plan, plan.shapes)
+    if any(letter != "B" for letter in plan.sizes):
+        yield _Attempt(plan, _at_sizes(plan))
+    stricter: AxisPlan | None = plan
+    while stricter is not None:
+        stricter = fixed_plan(source, sampling, stricter, blame.layer, blame.reason)
+        if stricter is not None:
+            yield _Attempt(stricter, stricter.shapes)
+    held = _held_at_sizes(source, plan, blame)
+    yield _Attempt(held, held.shapes)
+
+
+def _at_sizes(plan: AxisPlan) -> list[list[int | None]]:
+    """Times at the sizes that ran, batch dynamic: for Python loops over the steps."""
+    return [
+        [None if a == "B" else plan.sizes[a] if isinstance(a, str) else a for a in p.shape]
+        for p in plan.ports
+    ]
+
+
+def _held_at_sizes(source: Source, plan: AxisPlan, blame: _Blame) -> AxisPlan:
+    """Times fixed at sizes that ran, for a model that declares none and cannot be traced."""
+    ports, fixed = [], list(plan.fixed)
+    for port in plan.ports:
+        shape: list[int | str] = []
+        for axis, size in enumerate(port.shape):
+            if isinstance(size, str) and size != "B":
+                declared = next(i for i in source.inputs if i.name == port.name).shape[axis]
+                held = declared if declared is not None else plan.sizes[size]
+                fixed.append(
+                    FixedAxis(
+                        input=port.name,
+                        axis=axis,
+                        size=held,
+                        layer=blame.layer,
+                        reason=blame.reason,
+                    )
+                )
+                shape.append(held)
+            else:
+                shape.append(size)
+        ports.append(msgspec.structs.replace(port, shape=shape))
+    sizes = {k: v for k, v in plan.sizes.items() if k == "B"}
+    return AxisPlan(tuple(ports), sizes, tuple(fixed))
+
+
+def _build(
+    source: Source,
+    attempt: _Attempt,
+    traced: Trace | None,
+    reference: Reference,
+    folder: Path,
+    settings: Settings,
+    progress: Progress,
+) -> Built:
+    plan = attempt.plan
+    progress("converting", 0.4)
+    traced = traced if traced is not None else trace(source, attempt.trace_shapes)
+    skeleton = build_skeleton(traced, plan.ports, settings.opset)
+    progress("lowering", 0.6)
+    layers = lower(skeleton, settings.target)
+    layers += [
+        LayerReport(name=o.name, kind=o.kind, units=[], lowering="tf2onnx", reason=o.reason)
+        for o in traced.context.opaque
+    ]
+    progress("running TensorFlow", 0.65)
+    cases, sizes, notes = golden_cases(plan, reference, traced.output_names)
+    if not cases:
+        raise ConversionError.of(
+            f"model {source.name!r}", "; ".join(notes), "a model that runs", "run it once yourself"
+        )
+    outputs = output_ports(traced.output_names, traced.output_shapes, cases, sizes)
+    facts = _facts(source, plan.ports, outputs, layers, settings)
+    describe(skeleton.model, plan.ports, outputs, facts, VERSION)
+    path = folder / "model.onnx"
+    data = write_onnx(skeleton.model, path)
+    form = Form(
+        record=record(path),
+        data=[record(d) for d in data],
+        inputs=list(plan.ports),
+        outputs=outputs,
+        op_counts=count_ops(skeleton.model),
+    )
+    progress("comparing with TensorFlow", 0.8)
+    checks = _check(folder, form, cases)
+    return Built(plan, traced, form, layers, cases, checks, notes)
+
+
+def _check(folder: Path, form: Form, cases: Sequence[GoldenCase]) -> list[Check]:
+    """Run the written graph on the golden cases, on CPU."""
+    names = [p.name for p in form.outputs]
+    try:
+        session = open_session(folder / form.record.file, provider="cpu")
+    except Exception as error:  # onnxruntime's loader raises many types
+        note = f"onnxruntime refused the graph: {' '.join(str(error).split())[:300]}"
+        return [Check(name="load", output="", error=None, bound=0.0, passed=False, note=note)]
+
+    def run(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+    return check_golden(cases, run, names, TOLERANCES["cpu"])
+
+
+def _facts(
+    source: Source,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    layers: Sequence[LayerReport],
+    settings: Settings,
+) -> dict[str, str]:
+    def text(value: Any) -> str:
+        return msgspec.json.encode(value).decode()
+
+    return {
+        "rnnport.version": VERSION,
+        "rnnport.name": settings.name or source.name,
+        "rnnport.source": source.kind,
+        "rnnport.target": settings.target,
+        "rnnport.inputs": text(inputs),
+        "rnnport.outputs": text(outputs),
+        "rnnport.layers": text(layers),
+    }

@@ -119,6 +119,8 @@ class RecurrentSpec:
         go_backwards: runs from the last step to the first.
         input_order: outputs are given in the input's time order, not in processing order.
         zero_output_for_mask: masked outputs are zero instead of the last output repeated.
+        unreversed_zeros: Keras's unrolled loop, run backwards, zeroes masked outputs by the mask in
+            input order although the outputs stand in processing order.
         has_state: initial states are given.
         has_mask: a mask is given.
         step: a single step of a bare cell, no time axis.
@@ -131,6 +133,7 @@ class RecurrentSpec:
     go_backwards: bool = False
     input_order: bool = False
     zero_output_for_mask: bool = False
+    unreversed_zeros: bool = False
     has_state: bool = False
     has_mask: bool = False
     step: bool = False

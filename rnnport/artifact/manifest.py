@@ -66,7 +66,7 @@ def decode(data: bytes) -> Manifest:
     # Before the seal, since a wrong path or name says more than a wrong digest.
     if reasons := contradictions(manifest):
         raise ArtifactDamaged(*reasons)
-    if _seal_of(data, sealed.digest) != sealed.digest:
+    if not _fits_seal(data, sealed.digest):
         raise _damaged("bytes that do not fit the digest", "the manifest as it was written")
     return manifest
 
@@ -97,12 +97,12 @@ def _check_version(data: bytes) -> None:
         )
 
 
-def _seal_of(data: bytes, digest: str) -> str:
-    """Recompute the digest over data with zeros where digest stands last."""
+def _fits_seal(data: bytes, digest: str) -> bool:
+    """Whether digest is that of data with zeros where digest stands last."""
     if len(digest) != len(_UNSEALED):
-        return ""
+        return False
     head, _, tail = data.rpartition(digest.encode())
-    return hashlib.sha256(head + _UNSEALED.encode() + tail).hexdigest()
+    return hashlib.sha256(head + _UNSEALED.encode() + tail).hexdigest() == digest
 
 
 def _damaged(received: str, expected: str) -> ArtifactDamaged:

@@ -89,6 +89,7 @@ def rnn_call(
         go_backwards=bool(layer.go_backwards),
         input_order=input_order,
         zero_output_for_mask=bool(layer.zero_output_for_mask),
+        unreversed_zeros=bool(layer.unroll and layer.go_backwards and layer.zero_output_for_mask),
         has_state=bool(states),
         has_mask=mask is not None,
         pair=pair,

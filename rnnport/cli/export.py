@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,8 +42,11 @@ def export(
     """Export a recurrent Keras model to ONNX, with proof that nothing changed."""
     with outcome(as_json):
         import rnnport
+        from rnnport.artifact.save import check_target
         from rnnport.cli.quiet import load_exporter
 
+        # Before the seconds that TensorFlow takes to load; export itself looks again.
+        check_target(out, overwrite=overwrite)
         started = time.perf_counter()
         with _progress(shown=not as_json) as report:
             report("loading TensorFlow", 0.0)
@@ -62,25 +67,28 @@ def export(
 @contextlib.contextmanager
 def _progress(shown: bool) -> Iterator[Report]:
     """A bar on stderr that is gone when the work is done; nothing where stderr is no terminal."""
+    if not (shown and sys.stderr.isatty()):
+        yield lambda stage, fraction: None
+        return
+    from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from rnnport.cli.show import stderr
-
-    console = stderr()
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description:<28}"),
         BarColumn(bar_width=32),
         TimeElapsedColumn(),
     )
-    hidden = not (shown and console.is_terminal)
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        task = progress.add_task("starting", total=1.0)
+    # A descriptor of its own, since 2 is silenced while TensorFlow loads.
+    with open(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as screen:
+        console = Console(file=screen)
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("", total=1.0)
 
-        def report(stage: str, fraction: float) -> None:
-            progress.update(task, description=stage, completed=fraction)
+            def report(stage: str, fraction: float) -> None:
+                progress.update(task, description=stage, completed=fraction, refresh=True)
 
-        yield report
+            yield report
 
 
 def _summarise(artifact: Artifact, seconds: float, as_json: bool) -> None:

@@ -51,7 +51,7 @@ def load_exporter() -> None:
 def silent_stderr() -> Iterator[None]:
     """Send file descriptor 2 to a file: libraries in C++ write there, past sys.stderr.
 
-    The file is shown if the block fails, save where it only lacks a module.
+    The file is shown if the block fails, unless it only lacks a module or Ctrl-C ended it.
     """
     sys.stderr.flush()
     original = os.dup(2)
@@ -61,7 +61,7 @@ def silent_stderr() -> Iterator[None]:
             yield
         except ModuleNotFoundError:
             raise
-        except BaseException:
+        except Exception:
             captured.seek(0)
             os.write(original, captured.read())
             raise

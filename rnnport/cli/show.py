@@ -32,6 +32,8 @@ __all__ = [
     "stdout",
 ]
 
+_UNFUSED = ("Scan", "Loop", "tf2onnx")
+
 
 def stdout() -> Console:
     """A console on standard output; highlighting would colour names at random."""
@@ -55,7 +57,7 @@ def error_panel(kind: str, reasons: Sequence[Reason]) -> Panel:
 
 def section(title: str, body: RenderableType) -> Group:
     """A titled block, indented by two."""
-    return Group(Text(title, style="bold cyan"), Padding(body, (0, 0, 1, 2)))
+    return Group(Text(title, style="bold cyan"), Padding(body, (0, 0, 1, 2), expand=False))
 
 
 def facts(pairs: Mapping[str, str | Text]) -> Table:
@@ -97,7 +99,7 @@ def layers_table(layers: Iterable[LayerReport]) -> Table:
     table = _table("layer", "kind", "units>", "lowered to", "why")
     for layer in layers:
         units = "+".join(map(str, layer.units))
-        style = "yellow" if layer.lowering in ("Scan", "Loop", "tf2onnx") else "green"
+        style = "yellow" if layer.lowering.startswith(_UNFUSED) else "green"
         lowering = Text(layer.lowering, style=style)
         table.add_row(Text(layer.name), layer.kind, units, lowering, Text(layer.reason))
     return table

@@ -46,10 +46,7 @@ def artifact_details(artifact: Artifact) -> Group:
         Text(),
         section("origin", _origin(manifest)),
     ]
-    blocks += [
-        section(f"{form_name}.onnx" if form_name else "", ports_table(form))
-        for form_name, form in manifest.forms.items()
-    ]
+    blocks += [section(form.record.file, ports_table(form)) for form in manifest.forms.values()]
     blocks += _layers(manifest)
     blocks.append(section("operators", op_counts_line(manifest)))
     blocks.append(section("files", files_table(artifact)))

@@ -48,5 +48,4 @@ def _show(report: ParityReport, as_json: bool) -> None:
     from rnnport.cli.show import stdout
     from rnnport.parity.table import parity_table, verdict_line
 
-    stdout().print(parity_table(report.checks))
-    stdout().print(verdict_line(report))
+    stdout().print(parity_table(report.checks), "", verdict_line(report), sep="\n")

@@ -90,10 +90,17 @@ def shape_outputs(call: Call, y: ir.Value, mask: ir.Value, seen: ir.Value | None
         mask: valid steps, in the same time order as y.
         seen: whether a valid step has come yet, or None where y is zero before it anyway.
     """
-    chosen = mask if call.spec.zero_output_for_mask else seen
+    if not call.spec.zero_output_for_mask:
+        return _where(call.emit, seen, y)
+    if call.spec.unreversed_zeros:
+        return _where(call.emit, call.emit.flip(mask, 1), _where(call.emit, seen, y))
+    return _where(call.emit, mask, y)
+
+
+def _where(emit: Emitter, chosen: ir.Value | None, y: ir.Value) -> ir.Value:
+    """Y where chosen (B, T), zero elsewhere."""
     if chosen is None:
         return y
-    emit = call.emit
     return emit.op("Where", emit.op("Unsqueeze", chosen, emit.ints(2)), y, emit.real(0.0))
 
 

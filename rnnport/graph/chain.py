@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from rnnport.graph.emit import Emitter
+from rnnport.graph.emit import Emitter, stand_in
 from rnnport.graph.skeleton import DOMAIN, OP, Skeleton
 from rnnport.graph.steps import joined_steps, step_of
 from rnnport.recurrent import RecurrentSpec
@@ -115,9 +115,9 @@ def _fuse(skeleton: Skeleton, chain: Sequence[ir.Node]) -> None:
     for index, step in enumerate(chain):
         if read[index] and any(read[:-1]):
             at = emit.op("Gather", outputs, emit.integer(index), axis=1)
-            _stand_in(step.outputs[0], at)
+            stand_in(step.outputs[0], at)
     for value, state in zip(final.outputs, states, strict=True):
-        _stand_in(value, state)
+        stand_in(value, state)
     for step in reversed(chain):
         graph.remove(step, safe=True)
     for nested in (skeleton.model.graph, *skeleton.model.graph.subgraphs()):
@@ -136,13 +136,6 @@ def skeleton_token(node: ir.Node) -> str:
 def _given(value: ir.Value | None) -> ir.Value:
     assert value is not None
     return value
-
-
-def _stand_in(old: ir.Value, new: ir.Value) -> None:
-    name, was_output = old.name, old.is_graph_output()
-    old.replace_all_uses_with(new, replace_graph_outputs=True)
-    if was_output:
-        new.name, new.type, new.shape = name, old.type, old.shape
 
 
 def _sequence(emit: Emitter, steps: Sequence[ir.Value]) -> ir.Value:

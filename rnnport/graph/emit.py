@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-__all__ = ["Emitter", "initializer"]
+__all__ = ["Emitter", "initializer", "stand_in"]
 
 
 def initializer(name: str, array: np.ndarray[Any, Any]) -> ir.Value:
@@ -106,3 +106,20 @@ class Emitter:
         return self.op(
             "Slice", x, self.ints(-1), self.ints(-(2**62)), self.ints(axis), self.ints(-1)
         )
+
+
+def stand_in(old: ir.Value, new: ir.Value) -> None:
+    """Let `new` take the place of `old` everywhere, as a graph output with its name too."""
+    if not old.is_graph_output():
+        old.replace_all_uses_with(new)
+        return
+    graph = old.graph
+    assert graph is not None
+    if new.is_graph_output() or new.is_graph_input() or new.is_initializer():
+        copy = ir.node("Identity", [new])
+        graph.append(copy)
+        new = copy.outputs[0]
+    name, kind, shape = old.name, old.type, old.shape
+    old.replace_all_uses_with(new, replace_graph_outputs=True)
+    old.name = f"{name}/replaced"
+    new.name, new.type, new.shape = name, kind, shape

@@ -9,7 +9,7 @@ import onnx_ir as ir
 from rnnport.graph.activations import holds_state
 from rnnport.graph.call import Call, Lowered, MaskPlans
 from rnnport.graph.chain import fuse_chains
-from rnnport.graph.emit import Emitter
+from rnnport.graph.emit import Emitter, stand_in
 from rnnport.graph.lower_compact import lower_compact
 from rnnport.graph.lower_hold import lower_hold
 from rnnport.graph.lower_pair import can_pair, lower_pair
@@ -144,11 +144,7 @@ def _finish(node: ir.Node, lowered: Lowered) -> None:
 
 def _replace(node: ir.Node, values: Sequence[ir.Value]) -> None:
     for old, new in zip(node.outputs, values, strict=True):
-        name = old.name
-        was_output = old.is_graph_output()
-        old.replace_all_uses_with(new, replace_graph_outputs=True)
-        if was_output:
-            new.name, new.type, new.shape = name, old.type, old.shape
+        stand_in(old, new)
     graph = node.graph
     assert graph is not None
     graph.remove(node, safe=True)

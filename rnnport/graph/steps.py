@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from rnnport.graph.emit import Emitter
+from rnnport.graph.emit import Emitter, stand_in
 
 __all__ = ["Step", "joined_steps", "step_of"]
 
@@ -109,13 +109,7 @@ def joined_steps(emit: Emitter, steps: Sequence[ir.Value], sequence: ir.Value) -
         whole = sequence
         if axis == 0:
             whole = emit.op("Transpose", sequence, perm=[1, 0, 2])
-        old = concat.outputs[0]
-        name, was_output = old.name, old.is_graph_output()
-        if was_output and whole is sequence:
-            whole = emit.op("Identity", sequence)
-        old.replace_all_uses_with(whole, replace_graph_outputs=True)
-        if was_output:
-            whole.name, whole.type, whole.shape = name, old.type, old.shape
+        stand_in(concat.outputs[0], whole)
         lifted = [v.producer() for v in concat.inputs if v is not None]
         graph = concat.graph
         assert graph is not None

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from rnnport.graph.emit import initializer
+from rnnport.graph.emit import initializer, stand_in
 
 __all__ = ["cancel_transposes", "tidy"]
 
@@ -64,13 +64,7 @@ def _join_directions(graph: ir.Graph) -> None:
         joined.outputs[0].name = f"{node.outputs[0].name}/joined"
         swapped.outputs[0].name = f"{node.outputs[0].name}/swapped"
         graph.insert_before(node, [swapped, joined])
-        name = node.outputs[0].name
-        was_output = node.outputs[0].is_graph_output()
-        node.outputs[0].replace_all_uses_with(joined.outputs[0], replace_graph_outputs=True)
-        if was_output:
-            joined.outputs[0].name = name
-            joined.outputs[0].type = node.outputs[0].type
-            joined.outputs[0].shape = node.outputs[0].shape
+        stand_in(node.outputs[0], joined.outputs[0])
         graph.remove(node, safe=True)
 
 

@@ -61,8 +61,8 @@ def _used_sizes(ports: Sequence[Port], golden: Sequence[GoldenCase]) -> dict[str
 def _unused_sizes(used: Mapping[str, set[int]]) -> list[dict[str, int]]:
     """Three sizes for each letter, unlike one another where letters are independent."""
     columns = {
-        letter: _three(sizes, floor=1 if letter == "B" else min(sizes, default=3), shift=shift)
-        for shift, (letter, sizes) in enumerate(used.items())
+        letter: _three(sizes, 1, 0) if letter == "B" else _three(sizes, min(sizes, default=3), n)
+        for n, (letter, sizes) in enumerate(used.items())
     }
     return [{letter: sizes[i] for letter, sizes in columns.items()} for i in range(3)]
 
@@ -70,7 +70,7 @@ def _unused_sizes(used: Mapping[str, set[int]]) -> list[dict[str, int]]:
 def _three(used: set[int], floor: int, shift: int) -> list[int]:
     """A small, a middling and a large size that are not in used."""
     found: list[int] = []
-    for wish in (floor, floor + 4 + shift, max(used, default=floor) + 9 + 2 * shift):
+    for wish in (floor + shift, floor + 4 + 2 * shift, max(used, default=floor) + 9 + 3 * shift):
         size = wish
         while size in used or size in found:
             size += 1

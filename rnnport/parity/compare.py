@@ -54,7 +54,7 @@ def compare_all(
     if not runs or not outputs:
         return [_failed(group, ", ".join(outputs), "nothing was compared")]
     checks = [_check(run, output, tolerance) for run in runs for output in outputs]
-    constant = {name for name in outputs if not _varies([run.expected.get(name) for run in runs])}
+    constant = {name for name in outputs if _is_constant([run.expected.get(name) for run in runs])}
     return [_fail_as_constant(check) if check.output in constant else check for check in checks]
 
 
@@ -117,11 +117,11 @@ def _compare_floats(
     return Check(name=name, output=output, error=error, bound=bound, passed=passed, note=note)
 
 
-def _varies(arrays: Sequence[NDArray[Any] | None]) -> bool:
-    """Whether two finite values differ, in one array or between arrays."""
+def _is_constant(arrays: Sequence[NDArray[Any] | None]) -> bool:
+    """Whether all finite values, in all arrays, are the same one."""
     finite = [a[np.isfinite(a)] for a in arrays if a is not None]
     spans = [(a.min(), a.max()) for a in finite if a.size]
-    return bool(spans) and min(low for low, _ in spans) != max(high for _, high in spans)
+    return bool(spans) and min(low for low, _ in spans) == max(high for _, high in spans)
 
 
 def _fail_as_constant(check: Check) -> Check:

@@ -16,17 +16,19 @@ __all__ = ["parity_table", "verdict_line"]
 
 def parity_table(checks: Iterable[Check]) -> Table:
     """One row a check: what, output, max abs error, bound, verdict, and why where it failed."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    rows = list(checks)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
     table.add_column("check", overflow="fold")
     table.add_column("output", overflow="fold")
     table.add_column("max abs error", justify="right", no_wrap=True)
     table.add_column("bound", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    for check in checks:
+    if any(check.note for check in rows):
+        table.add_column("why", overflow="fold")
+    for check in rows:
         style = "" if check.passed else "red"
-        table.add_row(Text(check.name), Text(check.output), *_figures(check), style=style)
-        if check.note:
-            table.add_row(Text(f"  {check.note}", style="dim" if check.passed else "red"))
+        note = [Text(check.note)] if check.note else []
+        table.add_row(Text(check.name), Text(check.output), *_figures(check), *note, style=style)
     return table
 
 
@@ -37,7 +39,8 @@ def verdict_line(report: ParityReport) -> Text:
     if not report.passed:
         failed = len(report.failures)
         return Text(f"✗ {where}: {failed} of {total} checks failed", style="bold red")
-    line = Text(f"✓ {where}: all {total} checks passed", style="bold green")
+    count = "the one check" if total == 1 else f"all {total} checks"
+    line = Text(f"✓ {where}: {count} passed", style="bold green")
     if report.worst is not None:
         line.append(f", worst error {_number(report.worst.error)}", style="default not bold")
         line.append(f" (bound {_number(report.worst.bound)})", style="dim not bold")

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import rnnport
+from rnnport.artifact.load import Artifact
+from rnnport.cli import quiet
+from rnnport.cli.main import app
+from rnnport.errors import ParityError
+from rnnport.spec import FixedAxis
+from tests.tiny import lstm_artifact
+
+Seen = dict[str, Any]
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """rnnport.export writes a small artifact instead, and notes how it was called."""
+    calls: Seen = {}
+
+    def export(
+        model: Path,
+        out: Path,
+        *,
+        overwrite: bool,
+        progress: Callable[[str, float], None],
+        **rest: Any,
+    ) -> Artifact:
+        calls.update(rest, model=model)
+        progress("tracing", 0.3)
+        progress("saving", 0.9)
+        fixed = FixedAxis(input="x", axis=2, size=3, layer="flatten", reason="it joins axes")
+        return lstm_artifact(out, overwrite=overwrite, fixed_axes=[fixed])
+
+    monkeypatch.setattr(rnnport, "export", export)
+    monkeypatch.setattr(quiet, "load_exporter", lambda: None)
+    return calls
+
+
+def test_options_are_handed_on(seen: Seen, tmp_path: Path) -> None:
+    words = ["export", "m.keras", "-o", str(tmp_path / "out"), "--name", "n", "--target", "cpu"]
+    result = CliRunner().invoke(app, [*words, "--no-verify"])
+    assert result.exit_code == 0, result.output
+    assert seen == {
+        "model": Path("m.keras"),
+        "name": "n",
+        "target": "cpu",
+        "opset": 18,
+        "verify": False,
+    }
+
+
+def test_the_summary(seen: Seen, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["export", "m.keras", "-o", str(tmp_path / "out")])
+    shown = " ".join(result.stdout.split())
+    for part in (
+        "✓ tiny →",
+        "model.onnx 716 bytes",
+        "lstm LSTM 4 LSTM",
+        "the one check passed, worst error 2.0e-07 (bound 1.0e-05)",
+        "x, axis 2 = 3 (layer flatten): it joins axes",
+        "• made for a test",
+    ):
+        assert part in shown, part
+
+
+def test_json(seen: Seen, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["export", "m", "-o", str(tmp_path / "out"), "--json"])
+    found = json.loads(result.stdout)
+    assert result.stderr == ""
+    assert (found["path"], found["name"]) == (str(tmp_path / "out"), "tiny")
+    assert found["seconds"] >= 0
+
+
+def test_a_full_folder_is_2_and_overwrite_replaces_it(seen: Seen, tmp_path: Path) -> None:
+    words = ["export", "m", "-o", str(tmp_path / "out"), "--json"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["kind"] == "ArtifactExists"
+    assert CliRunner().invoke(app, [*words, "--overwrite"]).exit_code == 0
+
+
+def test_parity_failed_is_1(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def export(*_: Any, **__: Any) -> Artifact:
+        raise ParityError.of("model 'm'", "a difference of 0.1", "at most 1e-05", "report it")
+
+    monkeypatch.setattr(rnnport, "export", export)
+    result = CliRunner().invoke(app, ["export", "m", "-o", "out"])
+    assert result.exit_code == 1
+    assert "a difference of 0.1" in result.stderr
+    assert result.stdout == ""

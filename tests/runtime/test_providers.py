@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from rnnport.errors import NotYetAvailable, ProviderUnavailable, UnknownProvider
+from rnnport.runtime import providers
+from rnnport.runtime.cuda_probe import Probe
+from rnnport.runtime.providers import resolve_provider, session_providers
+
+BROKEN = Probe(False, "asking the driver for a GPU", "the driver sees no GPU", "install it")
+
+
+@pytest.fixture(params=[Probe(True), BROKEN], ids=["cuda", "no cuda"])
+def probe(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Probe:
+    monkeypatch.setattr(providers, "probe_cuda", lambda: request.param)
+    return request.param
+
+
+def test_auto_is_cuda_where_it_works(probe: Probe) -> None:
+    assert resolve_provider("auto") == ("cuda" if probe.works else "cpu")
+    assert resolve_provider("cpu") == "cpu"
+
+
+def test_cuda_asked_for_by_name_never_falls_back(probe: Probe) -> None:
+    if probe.works:
+        assert resolve_provider("cuda") == "cuda"
+        return
+    with pytest.raises(ProviderUnavailable) as caught:
+        resolve_provider("cuda")
+    assert str(caught.value) == (
+        "provider 'cuda' | received: asking the driver for a GPU failed: the driver sees no GPU | "
+        "expected: an NVIDIA GPU, its driver, CUDA 13 and cuDNN 9 that run a small LSTM | "
+        "remedy: install it"
+    )
+
+
+@pytest.mark.parametrize("name", ["openvino", "web", "reference"])
+def test_names_that_will_come(name: str) -> None:
+    with pytest.raises(NotYetAvailable) as caught:
+        resolve_provider(name)
+    assert str(caught.value) == (
+        f"provider '{name}' | received: not in this version | expected: one of cpu, cuda, auto | "
+        "remedy: choose one of those, or a later version of rnnport"
+    )
+
+
+@pytest.mark.parametrize("name", ["CPU", "", "gpu", None, 3])
+def test_unknown_names(name: str) -> None:
+    with pytest.raises(UnknownProvider) as caught:
+        resolve_provider(name)
+    assert str(caught.value) == (
+        f"provider | received: {name!r} | expected: one of cpu, cuda, auto | "
+        "remedy: choose one of those"
+    )
+
+
+def test_tf32_is_off_on_cuda() -> None:
+    assert session_providers("cuda")[0] == ("CUDAExecutionProvider", {"use_tf32": "0"})
+    assert [name for name, _ in session_providers("cpu")] == ["CPUExecutionProvider"]

@@ -1,0 +1,357 @@
+"""Random recurrent models: what the Hypothesis sweep of the suite and scripts/fuzz draw.
+
+A model is drawn as plain data (`Stack`), so that option values can be counted and a failure can be
+printed and rebuilt. `check` exports it and compares it with TensorFlow at sizes and with masks that
+export did not use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import keras
+import numpy as np
+
+import rnnport
+
+L = keras.layers
+
+FUSED = (
+    "tanh",
+    "sigmoid",
+    "relu",
+    "linear",
+    "hard_sigmoid",
+    "softsign",
+    "softplus",
+    "elu",
+    "leaky_relu",
+    "keras2_hard_sigmoid",
+)
+UNNAMED = ("gelu", "swish", "selu", "clip")
+SATURATING = ("sigmoid", "hard_sigmoid", "keras2_hard_sigmoid")
+
+
+@keras.saving.register_keras_serializable("rnnport_sweep")
+def _keras2_hard_sigmoid(x: Any) -> Any:
+    return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+
+@keras.saving.register_keras_serializable("rnnport_sweep")
+def _clip(x: Any) -> Any:
+    return keras.ops.clip(x, -0.7, 0.8)
+
+
+_FUNCTIONS: dict[str, Any] = {"keras2_hard_sigmoid": _keras2_hard_sigmoid, "clip": _clip}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Options of one recurrent layer; the values are what scripts/fuzz counts."""
+
+    kind: str
+    wrapper: str
+    units: int
+    activation: str
+    recurrent_activation: str
+    use_bias: bool
+    reset_after: bool
+    go_backwards: bool
+    implementation: int
+    dropout: float
+    stateful: bool
+    unroll: bool
+    zero_output_for_mask: bool
+    initial_state: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A model: what stands in front, the layers, what comes out."""
+
+    front: str
+    layers: tuple[Layer, ...]
+    return_sequences: bool
+    return_state: bool
+    features: int
+    target: str
+    seed: int
+
+
+def layers() -> st.SearchStrategy[Layer]:
+    """One recurrent layer with any options."""
+    return st.builds(
+        Layer,
+        kind=st.sampled_from(["LSTM", "GRU", "SimpleRNN", "RNN(cell)", "StackedRNNCells"]),
+        wrapper=st.sampled_from(
+            ["", "", "", "concat", "sum", "mul", "ave", "None", "backward_layer", "TimeDistributed"]
+        ),
+        units=st.integers(1, 9),
+        activation=st.sampled_from([*["tanh"] * 6, *FUSED[1:], *UNNAMED]),
+        recurrent_activation=st.sampled_from(
+            [*["sigmoid"] * 5, "tanh", "hard_sigmoid", "softsign", "relu", "keras2_hard_sigmoid"]
+        ),
+        use_bias=st.booleans(),
+        reset_after=st.booleans(),
+        go_backwards=st.booleans(),
+        implementation=st.sampled_from([1, 2]),
+        dropout=st.sampled_from([0.0, 0.3]),
+        stateful=st.sampled_from([False, False, False, True]),
+        unroll=st.sampled_from([False, False, False, True]),
+        zero_output_for_mask=st.sampled_from([False, False, True]),
+        initial_state=st.sampled_from(["zeros", "zeros", "given", "from previous"]),
+        after=st.sampled_from(
+            ["", "", "Dropout", "Dense", "LayerNormalization", "TimeDistributed", "BatchNorm"]
+        ),
+    )
+
+
+def stacks() -> st.SearchStrategy[Stack]:
+    """A whole model."""
+    return st.builds(
+        Stack,
+        front=st.sampled_from(["none", "Masking", "Embedding", "mask_zero", "mask input"]),
+        layers=st.lists(layers(), min_size=1, max_size=3).map(tuple),
+        return_sequences=st.booleans(),
+        return_state=st.booleans(),
+        features=st.integers(1, 6),
+        target=st.sampled_from(["portable", "portable", "cpu", "cuda"]),
+        seed=st.integers(0, 2**31 - 1),
+    )
+
+
+def options(stack: Stack) -> Iterator[tuple[str, str]]:
+    """Every (option, value) pair of a model, for counting."""
+    for field in ("front", "return_sequences", "return_state", "target"):
+        yield field, str(getattr(stack, field))
+    yield "layers", str(len(stack.layers))
+    for layer in stack.layers:
+        for item in fields(layer):
+            if item.name != "units":
+                yield item.name, str(getattr(layer, item.name))
+
+
+class _Builder:
+    """Turns a Stack into a functional Keras model."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.batch = 4 if any(layer.stateful for layer in stack.layers) else None
+        self.time = 7 if any(layer.unroll for layer in stack.layers) else None
+        self.inputs: list[Any] = []
+        self.states: list[Any] = []
+        self.hand_over: list[Any] = []
+        self.mask: Any = None
+
+    def input(self, shape: tuple[int | None, ...], dtype: str = "float32") -> Any:
+        tensor = keras.Input(batch_shape=(self.batch, *shape), dtype=dtype)
+        self.inputs.append(tensor)
+        return tensor
+
+    def build(self) -> Any:
+        x = self._front()
+        last = len(self.stack.layers) - 1
+        for index, layer in enumerate(self.stack.layers):
+            sequences = index < last or self.stack.return_sequences
+            x = self._recurrent(layer, x, sequences, final=index == last)
+            x = self._after(layer.after, x, sequences)
+        outputs = [x, *self.states] if self.stack.return_state else x
+        model = keras.Model(self.inputs, outputs)
+        _randomise(model, self.stack.seed)
+        return model
+
+    def _front(self) -> Any:
+        front = self.stack.front
+        if front in ("Embedding", "mask_zero"):
+            ids = self.input((self.time,), "int32")
+            return L.Embedding(11, self.stack.features, mask_zero=front == "mask_zero")(ids)
+        x = self.input((self.time, self.stack.features))
+        if front == "Masking":
+            return L.Masking(0.0)(x)
+        if front == "mask input":
+            self.mask = self.input((self.time,), "bool")
+        return x
+
+    def _recurrent(self, layer: Layer, x: Any, sequences: bool, *, final: bool) -> Any:
+        call: dict[str, Any] = {}
+        if self.mask is not None:
+            call["mask"] = self.mask
+        if layer.wrapper == "TimeDistributed":
+            return self._time_distributed(layer, x, sequences)
+        if layer.wrapper:
+            return self._bidirectional(layer, x, sequences, call, final=final)
+        states = self._initial_state(layer, x)
+        if states:
+            call["initial_state"] = states
+        outputs = self._layer(layer, sequences)(x, **call)
+        self.hand_over = keras.tree.flatten(list(outputs[1:]))
+        self.states.extend(self.hand_over)
+        return outputs[0]
+
+    def _time_distributed(self, layer: Layer, x: Any, sequences: bool) -> Any:
+        """(B, T, F) seen as T inner sequences of two steps."""
+        doubled = L.Dense(2 * 3)(x)
+        inner = (
+            L.Reshape((-1, 2, 3))(doubled)
+            if self.time is None
+            else L.Reshape((self.time, 2, 3))(doubled)
+        )
+        y = L.TimeDistributed(self._layer(layer, False, states=False, inner=True))(inner)
+        return y if sequences else L.GlobalAveragePooling1D()(y)
+
+    def _bidirectional(
+        self, layer: Layer, x: Any, sequences: bool, call: dict[str, Any], *, final: bool
+    ) -> Any:
+        self.hand_over = []
+        if layer.wrapper == "backward_layer":
+            # Keras sizes what follows by the forward layer alone, so another size fits only at the end.
+            wider = int(final and layer.after in ("", "Dropout"))
+            other = self._layer(
+                layer, sequences, states=False, backwards=True, units=layer.units + wider
+            )
+            wrapped = L.Bidirectional(
+                self._layer(layer, sequences, states=False, backwards=False), backward_layer=other
+            )
+            return wrapped(x, **call)
+        merge = None if layer.wrapper == "None" else layer.wrapper
+        # Keras 3.15 fails in its own compute_mask where a stateful one returns its states.
+        states = not layer.stateful
+        inner = self._layer(layer, sequences, states=states, backwards=False)
+        wrapped = L.Bidirectional(inner, merge_mode=merge)
+        outputs = wrapped(x, **call)
+        if merge is None:
+            y, reverse, *states = outputs
+            self.states.extend(keras.tree.flatten(states))
+            return L.Subtract()([y, reverse])
+        if not states:
+            return outputs
+        self.states.extend(keras.tree.flatten(list(outputs[1:])))
+        return outputs[0]
+
+    def _initial_state(self, layer: Layer, x: Any) -> list[Any]:
+        if layer.kind in ("RNN(cell)", "StackedRNNCells"):
+            return []
+        count = 2 if layer.kind == "LSTM" else 1
+        if layer.initial_state == "given":
+            return [self.input((layer.units,)) for _ in range(count)]
+        if layer.initial_state == "from previous" and self.hand_over:
+            source = self.hand_over[0]
+            return [L.Dense(layer.units)(source) for _ in range(count)]
+        return []
+
+    def _layer(
+        self,
+        layer: Layer,
+        sequences: bool,
+        *,
+        states: bool = True,
+        backwards: bool | None = None,
+        units: int | None = None,
+        inner: bool = False,
+    ) -> Any:
+        outer: dict[str, Any] = {
+            "return_sequences": sequences,
+            "return_state": states,
+            "go_backwards": layer.go_backwards if backwards is None else backwards,
+            "stateful": layer.stateful and not inner,
+            "unroll": layer.unroll and not inner,
+            "zero_output_for_mask": layer.zero_output_for_mask,
+        }
+        units = units or layer.units
+        if layer.kind == "RNN(cell)":
+            return L.RNN(self._cell("GRUCell", layer, units), **outer)
+        if layer.kind == "StackedRNNCells":
+            kinds = ["LSTMCell", "GRUCell", "SimpleRNNCell"][: 2 + layer.units % 2]
+            cells = [self._cell(kind, layer, units) for kind in kinds]
+            return L.RNN(L.StackedRNNCells(cells), **outer)
+        return getattr(L, layer.kind)(units, **self._cell_options(layer.kind, layer), **outer)
+
+    def _cell(self, kind: str, layer: Layer, units: int) -> Any:
+        return getattr(L, kind)(units, **self._cell_options(kind, layer))
+
+    def _cell_options(self, kind: str, layer: Layer) -> dict[str, Any]:
+        given: dict[str, Any] = {
+            "activation": _FUNCTIONS.get(layer.activation, layer.activation),
+            "use_bias": layer.use_bias,
+            "dropout": layer.dropout,
+            "recurrent_dropout": layer.dropout,
+        }
+        if kind.startswith(("LSTM", "GRU")):
+            gate = layer.recurrent_activation
+            given["recurrent_activation"] = _FUNCTIONS.get(gate, gate)
+            if not kind.endswith("Cell"):
+                given["implementation"] = layer.implementation
+        if kind.startswith("GRU"):
+            given["reset_after"] = layer.reset_after
+        return given
+
+    def _after(self, name: str, x: Any, sequences: bool) -> Any:
+        if name == "Dropout":
+            return L.Dropout(0.4)(x)
+        if name == "Dense":
+            return L.Dense(3)(x)
+        if name == "LayerNormalization":
+            return L.LayerNormalization()(x)
+        if name == "BatchNorm":
+            return L.BatchNormalization()(x)
+        if name == "TimeDistributed" and sequences:
+            return L.TimeDistributed(L.Dense(2))(x)
+        return x
+
+
+def build(stack: Stack) -> Any:
+    """The Keras model a Stack describes, with random weights and biases."""
+    return _Builder(stack).build()
+
+
+def _randomise(model: Any, seed: int) -> None:
+    """Weights lively enough that no output dies away to a constant."""
+    rng = np.random.default_rng(seed)
+    for weight in model.trainable_weights:
+        value = 0.3 * rng.standard_normal(weight.shape)
+        if len(weight.shape) > 1:
+            fan = 1 if "embedding" in weight.path else int(np.prod(weight.shape[:-1]))
+            # Recurrent weights that keep the state stable, as trained ones do: in a chaotic
+            # network any two correct float32 runs part company.
+            gain = 0.5 if "recurrent_kernel" in weight.path else 1.2
+            value = gain * rng.standard_normal(weight.shape) / np.sqrt(fan)
+        weight.assign(value.astype("float32"))
+
+
+def scan_expected(stack: Stack) -> bool:
+    """Whether the lowering rules give any layer of the model to Scan."""
+    masked = stack.front in ("Masking", "mask_zero", "mask input")
+    for layer in stack.layers:
+        if layer.activation in UNNAMED:
+            return True
+        if stack.target == "cpu" and layer.kind == "SimpleRNN":
+            return True
+        if masked and layer.recurrent_activation not in SATURATING:
+            return True
+    return False
+
+
+def check(stack: Stack, folder: Path, seen: Callable[[float], None] = lambda error: None) -> None:
+    """Export, compare at fresh sizes and masks, and look at the graph.
+
+    Args:
+        stack: the model.
+        folder: receives the artifact.
+        seen: told the worst error relative to its bound.
+    """
+    model = build(stack)
+    artifact = rnnport.export(model, folder, overwrite=True, target=stack.target)
+    ops = artifact.manifest.forms["model"].op_counts
+    assert "Loop" not in ops and "If" not in ops, ops
+    assert scan_expected(stack) or "Scan" not in ops, (ops, artifact.manifest.layers)
+    report = rnnport.verify(folder, model=model)
+    for row in (*artifact.manifest.parity, *report.checks):
+        if row.error is not None and row.bound:
+            seen(row.error / row.bound)
+    failed = [row for row in report.checks if not row.passed]
+    assert not failed, failed[:3]

@@ -93,6 +93,9 @@ def export(
         precision=precision if precision != "float32" else None,
     )
     _refuse_values(target, opset)
+    from rnnport.artifact.save import check_target
+
+    check_target(out, overwrite=overwrite)  # before TensorFlow's slow import
     from rnnport.exporting import Settings, run_export
 
     settings = Settings(name, target, opset, overwrite, verify, custom_objects, input_signature)

@@ -78,7 +78,7 @@ def main() -> None:
         report("comparing with the live model", 0.2)
         golden = rnnport.verify(artifact)
         both = rnnport.verify(artifact, model=model)
-        report(f"running {len(inputs)} {subject.many[0]} without TensorFlow", 0.7)
+        report("running without TensorFlow", 0.7)
         answers, foreign, onnx_cost = run_apart(artifact, inputs)
         expected = np.asarray(model.predict_on_batch(inputs))
     section(console, "equal to TensorFlow", parity(golden, both))
@@ -93,9 +93,9 @@ def main() -> None:
             (batch, race(model, artifact, inputs[:batch], report)) for batch in subject.batches
         ]
     section(console, "times faster", speed(subject, inputs, timings))
-    section(console, "smaller", sizes(subject, artifact, keras_cost, onnx_cost))
-    console.print(Text.assemble(("next  ", "dim"), f"rnnport inspect {OUT}"))
-    console.print(Text(f"      rnnport verify {OUT}"))
+    section(console, "size", sizes(subject, model, artifact, keras_cost, onnx_cost))
+    console.print(Text.assemble(("next  ", "dim"), f".venv/bin/rnnport inspect {OUT}"))
+    console.print(Text(f"      .venv/bin/rnnport verify {OUT}"))
     if foreign or not both.passed:
         raise SystemExit(1)
 
@@ -109,7 +109,6 @@ def choose(console: Console, report: Report) -> Subject:
         console.print(Text(f"{error}", style="yellow"))
         console.print(Text("Showing a small model of handwritten digits instead.\n", "yellow"))
     report("training on digits", 0.0)
-    load_exporter()
     return digit_images()
 
 
@@ -215,9 +214,10 @@ def parity(golden: ParityReport, both: ParityReport) -> Table:
     """Worst errors, against the stored outputs and against the live model."""
     grid = Table.grid(padding=(0, 2))
     fresh = both.checks[len(golden.checks) :]
+    masks = " and masks" * any("mask" in check.name for check in fresh)
     rows = (
         ("golden outputs in the artifact", golden.checks),
-        ("live model, untraced sizes and masks", fresh),
+        (f"live model, untraced sizes{masks}", fresh),
     )
     for what, checks in rows:
         worst = max(check.error for check in checks if check.error is not None)
@@ -249,9 +249,9 @@ def decisions(
     )
     grid = facts()
     grid.add_row("imported", ", ".join(foreign) or "neither TensorFlow nor Keras (sys.modules)")
-    grid.add_row("input", f"{len(answers)} {subject.many[0]}, random but plausible")
+    grid.add_row("input", f"{len(answers)} {subject.drawn}")
     good = "bold green" if same == len(ours) else "bold red"
-    grid.add_row("as Keras", Text(f"{same:,} of {len(ours):,} {subject.many[1]} the same", good))
+    grid.add_row("as Keras", Text(f"{same:,} of {len(ours):,} {subject.decisions} the same", good))
     grid.add_row("they are", spread)
     return grid
 
@@ -275,12 +275,17 @@ def speed(
 
 
 def sizes(
-    subject: Subject, artifact: Artifact, keras_cost: Footprint, onnx_cost: Footprint
+    subject: Subject,
+    model: Any,
+    artifact: Artifact,
+    keras_cost: Footprint,
+    onnx_cost: Footprint,
 ) -> Table:
     """Files, and what a process needs to its first answer."""
     files = sorted(artifact.path.iterdir(), key=lambda path: path.name != "model.onnx")
     grid = facts()
-    grid.add_row("Keras", size_of(subject.file))
+    weights = decimal(sum(weight.nbytes for weight in model.get_weights()))
+    grid.add_row("Keras", f"{size_of(subject.file)}, {weights} of it weights")
     grid.add_row("rnnport", ", ".join(map(size_of, files)))
     grid.add_row("", "")
     for name, cost in (("Keras", keras_cost), ("rnnport", onnx_cost)):

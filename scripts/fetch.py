@@ -59,7 +59,7 @@ def _download(spec: str, folder: Path) -> Path:
     if done.returncode or not archives:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         why = errors[-1].removeprefix("ERROR: ") if errors else "pip gave no reason"
-        raise Unavailable(f"{spec} could not be downloaded: {why}")
+        raise Unavailable(f"{spec} could not be downloaded (no network?): {why}")
     return archives[0]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +33,8 @@ class Subject:
         inputs: what goes in and comes out, in a sentence.
         file: the `.keras` file.
         classes: names of the output's last axis.
-        many: what a batch of inputs is called, and one decision on it.
+        drawn: what the inputs that draw gives are.
+        decisions: what the model's decisions are called.
         draw: the Keras model, how many, to inputs (N, T, F) and which decisions count, a mask of
             the output without its class axis.
         batches: batch sizes to time.
@@ -42,7 +45,8 @@ class Subject:
     inputs: str
     file: Path
     classes: Sequence[str]
-    many: tuple[str, str]
+    drawn: str
+    decisions: str
     draw: Callable[[Any, int], tuple[Floats, NDArray[np.bool_]]]
     batches: tuple[int, int]
 
@@ -67,7 +71,8 @@ def sleep_stages() -> Subject:
         inputs="36 features for each 30 s of a night in, its sleep stage out",
         file=CACHE / "classifier.keras",
         classes=("none", "NREM", "REM", "wake"),
-        many=("nights", "stages"),
+        drawn="nights, random but plausible",
+        decisions="stages",
         draw=_nights,
         batches=(1, 16),
     )
@@ -94,20 +99,22 @@ def _nights(model: Any, count: int) -> tuple[Floats, NDArray[np.bool_]]:
 
 
 def digit_images() -> Subject:
-    """The model of train_digits.py, trained for some seconds here and now."""
-    from train_digits import digits, train
+    """The model of train_digits.py, trained for some seconds here and now.
 
-    images, labels, *_ = digits()
+    In a process of its own: what TensorFlow costs this one is measured later.
+    """
     CACHE.mkdir(parents=True, exist_ok=True)
     file = CACHE / "digits.keras"
-    train(images, labels, epochs=12).save(file)
+    script = [sys.executable, str(Path(__file__).with_name("train_digits.py"))]
+    subprocess.run([*script, "--keras", str(file), "--epochs", "12"], check=True, cwd=CACHE)
     return Subject(
         title="handwritten digits, row by row",
         origin="scikit-learn's digits, trained just now by scripts/train_digits.py",
         inputs="8 rows of 8 grey values in, the digit out",
         file=file,
         classes=tuple("0123456789"),
-        many=("images", "digits"),
+        drawn="images that training did not see",
+        decisions="digits",
         draw=_images,
         batches=(1, 64),
     )

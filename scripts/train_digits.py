@@ -6,6 +6,7 @@ Each image is a sequence of 8 rows of 8 grey values, read from top to bottom. Ru
 
 from __future__ import annotations
 
+import argparse
 import time
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,29 @@ def train(images: Floats, labels: Labels, epochs: int = EPOCHS) -> Any:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument(
+        "--keras", type=Path, metavar="FILE", help="save the Keras model there and export nothing"
+    )
+    options = parser.parse_args()
+    if options.keras is None:
+        train_and_export(options.epochs)
+    else:
+        train_and_save(options.epochs, options.keras)
+
+
+def train_and_save(epochs: int, file: Path) -> None:
+    """Train, and save the Keras model."""
+    from rnnport.cli.quiet import load_exporter
+
+    load_exporter()
+    images, labels, *_ = digits()
+    train(images, labels, epochs).save(file)
+
+
+def train_and_export(epochs: int) -> None:
+    """Train, export, and show that both sides read the test images alike."""
     from rich.console import Console
 
     import rnnport
@@ -71,9 +95,9 @@ def main() -> None:
     train_x, train_y, test_x, test_y = digits()
     with console.status("loading TensorFlow") as status:
         load_exporter()
-        status.update(f"training on {len(train_x)} images, {EPOCHS} epochs")
+        status.update(f"training on {len(train_x)} images, {epochs} epochs")
         started = time.perf_counter()
-        model = train(train_x, train_y)
+        model = train(train_x, train_y, epochs)
         seconds = time.perf_counter() - started
         status.update("exporting")
         artifact = rnnport.export(model, OUT, overwrite=True)

@@ -20,6 +20,8 @@ __all__ = ["Reference", "open_reference"]
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
+_OPEN: tuple[Any, ...] = ("open sizes",)
+
 
 class Reference:
     """Runs a source in TensorFlow and leaves the model as it was.
@@ -34,6 +36,7 @@ class Reference:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._graphs: dict[tuple[Any, ...], Any] = {}
+        self._seen: set[tuple[Any, ...]] = set()
         self.failed_in = ""
 
     def eager(self, inputs: Arrays) -> list[NDArray[np.generic]]:
@@ -46,38 +49,56 @@ class Reference:
             raise
 
     def __call__(self, inputs: Arrays) -> list[NDArray[np.generic]]:
-        """Flat outputs; after one eager run from a graph with open sizes, if it gave the same.
+        """Flat outputs: eager at first, then from a graph that was seen to give the same.
 
-        It does not always: Keras's TimeDistributed, traced with an open time axis, gives outputs
-        whose time axis is the batch size.
+        A graph with open sizes does not always: Keras's TimeDistributed, traced with an open time
+        axis, gives outputs whose time axis is the batch size. Lengths that come again then get a
+        graph of their own.
         """
         flat = self._flat(inputs)
-        key = tuple((x.dtype, len(x.shape)) for x in flat)
-        if key not in self._graphs:
-            expected = self.eager(inputs)
-            self._graphs[key] = self._proven_graph(flat, expected)
-            return expected
-        graph = self._graphs[key]
-        return self.eager(inputs) if graph is None else [np.asarray(y) for y in graph(*flat)]
+        graph = self._graphs.get(_OPEN) or self._graphs.get(_lengths(flat))
+        if graph is not None:
+            return [np.asarray(y) for y in graph(*flat)]
+        expected = self.eager(inputs)
+        if _OPEN not in self._graphs:
+            self._graphs[_OPEN] = self._proven_graph(flat, expected, self._open_shapes(flat))
+        elif _lengths(flat) not in self._seen:
+            self._seen.add(_lengths(flat))
+        elif _lengths(flat) not in self._graphs:
+            shapes = [(None, *x.shape[1:]) for x in flat]
+            self._graphs[_lengths(flat)] = self._proven_graph(flat, expected, shapes)
+        return expected
 
     def _flat(self, inputs: Arrays) -> list[Any]:
         return [tf.constant(inputs[i.name]) for i in self._source.inputs]
 
     def _call(self, context: TraceContext, flat: Sequence[Any]) -> list[Any]:
-        with intercepting(context, REFERENCE_PATCHES):
+        # On the CPU: a GPU's TF32 products would not be what the tolerances speak of.
+        with tf.device("/CPU:0"), intercepting(context, REFERENCE_PATCHES):
             nest = self._source.call(list(flat))
         return [leaf for leaf in tree.flatten(nest) if leaf is not None]
 
-    def _proven_graph(self, flat: Sequence[Any], expected: Sequence[NDArray[np.generic]]) -> Any:
+    def _open_shapes(self, flat: Sequence[Any]) -> list[tuple[int | None, ...]]:
+        """Batch and time open; features, and float inputs of rank 2, as declared."""
+        shapes: list[tuple[int | None, ...]] = []
+        for declared, x in zip(self._source.inputs, flat, strict=True):
+            features = len(x.shape) == 2 and x.dtype.is_floating
+            second = declared.shape[1] if features else None
+            shapes.append((None, second, *declared.shape[2:])[: len(x.shape)])
+        return shapes
+
+    def _proven_graph(
+        self,
+        flat: Sequence[Any],
+        expected: Sequence[NDArray[np.generic]],
+        shapes: Sequence[tuple[int | None, ...]],
+    ) -> Any:
         """A concrete function that agrees with the eager run, or None."""
 
         def body(*given: Any) -> list[Any]:
             return self._call(TraceContext(), given)
 
-        specs = [
-            tf.TensorSpec(_open_shape(declared.shape, x), x.dtype)
-            for declared, x in zip(self._source.inputs, flat, strict=True)
-        ]
+        specs = [tf.TensorSpec(shape, x.dtype) for shape, x in zip(shapes, flat, strict=True)]
         function = tf.function(body, input_signature=specs, autograph=False)
         try:
             graph = function.get_concrete_function()
@@ -87,18 +108,15 @@ class Reference:
         return graph if all(map(_agree, expected, received)) else None
 
 
+def _lengths(flat: Sequence[Any]) -> tuple[Any, ...]:
+    """All sizes but the batch's."""
+    return tuple(tuple(x.shape[1:]) for x in flat)
+
+
 def _agree(expected: NDArray[np.generic], received: NDArray[np.generic]) -> bool:
     if expected.shape != received.shape:
         return False
     return bool(np.allclose(expected, received, rtol=1e-5, atol=1e-6, equal_nan=True))
-
-
-def _open_shape(declared: Sequence[int | None], x: Any) -> list[int | None]:
-    """Batch and time open; features, and float inputs of rank 2, as declared."""
-    rank = len(x.shape)
-    if rank == 2 and x.dtype.is_floating:
-        return [None, declared[1]]
-    return [None, None, *declared[2:]][:rank]
 
 
 def open_reference(

@@ -52,10 +52,11 @@ def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
         partner = _partner(skeleton, node, nodes[index + 1 :])
         if partner is not None:
             other = _call(skeleton, partner, plans, before=node)
-            if can_pair(call, other):
-                for one, its_call, lowered in zip(
-                    (node, partner), (call, other), lower_pair(call, other), strict=True
-                ):
+            both = sorted(((call, node), (other, partner)), key=lambda p: p[0].spec.go_backwards)
+            (forward, _), (backward, _) = both
+            if can_pair(forward, backward):
+                halves = lower_pair(forward, backward)
+                for (its_call, one), lowered in zip(both, halves, strict=True):
                     _finish(one, lowered)
                     reports.append(_report(its_call, lowered.how, lowered.reason))
                 done.add(id(partner))

@@ -1,8 +1,9 @@
 """rnnport's ONNX against tf2onnx's own export and tf.function: one process, equal outputs, medians.
 
 Contenders take turns in short blocks; before each block a pause, since threads of the last one
-still spin for a while. Rounds in which other processes took the cores are left out: threads that
-wait for one another suffer most from those. Run it with `./scripts/bench_core [--json FILE]`.
+still spin for a while. Rounds wait until other processes leave the cores alone, and are left out
+where those came in between: threads that wait for one another suffer most from that. Run it with
+`./scripts/bench_core [--json FILE]`.
 """
 
 from __future__ import annotations
@@ -300,9 +301,10 @@ def race(contenders: dict[str, Run], seconds: float) -> tuple[dict[str, float], 
     started = time.perf_counter()
     quiet = 0
     while quiet < ROUNDS and (time.perf_counter() - started < seconds or len(rounds) < 5):
-        before = others_seconds(), time.perf_counter()
+        wait_for_quiet(started + seconds)
+        clocks = others_seconds(), time.perf_counter()
         taken = {name: block(run) for name, run in contenders.items()}
-        share = (others_seconds() - before[0]) / (time.perf_counter() - before[1]) / CORES
+        share = others_share(clocks)
         rounds.append((share, taken))
         quiet += share <= QUIET
     rounds.sort(key=lambda entry: entry[0])
@@ -312,6 +314,21 @@ def race(contenders: dict[str, Run], seconds: float) -> tuple[dict[str, float], 
         for name in contenders
     }
     return medians, len(counted), counted[-1][0]
+
+
+def wait_for_quiet(deadline: float) -> None:
+    """Sleep until others left the cores alone for a moment, or the deadline has passed."""
+    while time.perf_counter() < deadline:
+        clocks = others_seconds(), time.perf_counter()
+        time.sleep(5 * PAUSE)
+        if others_share(clocks) <= QUIET:
+            return
+
+
+def others_share(clocks: tuple[float, float]) -> float:
+    """What others took of the cores since `clocks`: others_seconds and the wall clock then."""
+    others, wall = clocks
+    return (others_seconds() - others) / (time.perf_counter() - wall) / CORES
 
 
 def others_seconds() -> float:

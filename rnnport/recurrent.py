@@ -123,6 +123,7 @@ class RecurrentSpec:
             input order although the outputs stand in processing order.
         has_state: initial states are given.
         has_mask: a mask is given.
+        unit_mask: the mask is (B, T, U): every unit is masked on its own.
         step: a single step of a bare cell, no time axis.
         pair: the two directions of one Bidirectional share this name.
     """
@@ -136,6 +137,7 @@ class RecurrentSpec:
     unreversed_zeros: bool = False
     has_state: bool = False
     has_mask: bool = False
+    unit_mask: bool = False
     step: bool = False
     pair: str = ""
 

@@ -92,6 +92,7 @@ def rnn_call(
         unreversed_zeros=bool(layer.unroll and layer.go_backwards and layer.zero_output_for_mask),
         has_state=bool(states),
         has_mask=mask is not None,
+        unit_mask=mask is not None and len(mask.shape) == 3,
         pair=pair,
     )
     outputs, last, *finals = emit(
@@ -135,11 +136,11 @@ def _floats(x: Any) -> Any:
 
 
 def _flat_mask(mask: Any) -> Any:
-    """The mask as (B, T) bool, or None."""
+    """The mask as (B, T) or, for each unit, (B, T, U) bool; or None."""
     if mask is None:
         return None
     mask = tf.cast(tree.flatten(mask)[0], tf.bool)
-    return tf.squeeze(mask, -1) if len(mask.shape) == 3 else mask
+    return tf.squeeze(mask, -1) if len(mask.shape) == 3 and mask.shape[-1] == 1 else mask
 
 
 def _kind(layer: Any) -> str:

@@ -14,8 +14,10 @@ import tensorflow as tf
 from keras import tree
 
 from rnnport.capture.cells import flat_cells
+from rnnport.capture.context import TraceContext
+from rnnport.capture.intercept import intercepting
 from rnnport.capture.open_file import open_file
-from rnnport.capture.patches import TensorFlowFunction
+from rnnport.capture.patches import EAGER_PATCHES, TensorFlowFunction
 from rnnport.capture.refuse import refuse_policies
 from rnnport.capture.source import Input, Source, name_inputs, pack, structure_of
 from rnnport.errors import MissingSignature, UnsupportedModel
@@ -233,14 +235,19 @@ def _argument_names(model: Any, args: list[Any], keywords: dict[str, Any]) -> li
 
 
 def _build_by_calling(model: Any, args: list[Any], keywords: dict[str, Any]) -> None:
-    """Create the variables by one call on zeros (B=2, open sizes 8)."""
+    """Create the variables by one call on zeros (B=2, open sizes 8).
+
+    Under interception, so that a decorated call keeps no trace: what Keras builds inside a
+    tf.function it traces as constants.
+    """
 
     def zeros(spec: Any) -> Any:
         shape = [d or (2 if i == 0 else 8) for i, d in enumerate(_shape(spec))]
         return tf.zeros(shape, _dtype(spec))
 
     args, keywords = tree.map_structure(zeros, (args, keywords))
-    model(*args, **keywords)
+    with intercepting(TraceContext(), EAGER_PATCHES):
+        model(*args, **keywords)
 
 
 def _is_cell(layer: Any) -> bool:

@@ -17,7 +17,7 @@ from rnnport.capture import layers
 from rnnport.capture.context import TraceContext
 from rnnport.capture.intercept import Patch
 
-__all__ = ["REFERENCE_PATCHES", "TRACE_PATCHES", "TensorFlowFunction"]
+__all__ = ["EAGER_PATCHES", "GRAPH_PATCHES", "TRACE_PATCHES", "TensorFlowFunction"]
 
 
 def _inlined(context: TraceContext, original: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -70,13 +70,47 @@ def _from_zero(
     return (output, *finals) if layer.return_state else output
 
 
+def _mapped(
+    context: TraceContext,
+    original: Any,
+    layer: Any,
+    inputs: Any,
+    training: Any = None,
+    mask: Any = None,
+) -> Any:
+    """TimeDistributed as its definition says, step by step.
+
+    Keras's own, traced with an open time axis, gives outputs whose time axis is the batch size.
+    """
+    if inputs.shape[1] is not None:
+        return original(layer, inputs, training=training, mask=mask)
+    elements = {"x": _swap(inputs)}
+    if mask is not None and layer.layer._call_has_mask_arg:
+        elements["mask"] = _swap(mask)
+
+    def step(given: dict[str, Any]) -> Any:
+        extra = {"training": training} if layer.layer._call_has_training_arg else {}
+        if "mask" in given:
+            extra["mask"] = given["mask"]
+        return layer.layer.call(given["x"], **extra)
+
+    return _swap(tf.map_fn(step, elements, fn_output_signature=tf.float32))
+
+
+def _swap(x: Any) -> Any:
+    """Batch and time change places."""
+    return tf.transpose(x, [1, 0, *range(2, len(x.shape))])
+
+
 _SHARED = [
     Patch(TensorFlowFunction, "__call__", _inlined),
     Patch(keras.layers.Layer, "_assert_input_compatibility", _any_length),
     Patch(keras.layers.Layer, "__call__", _tracked),
 ]
 
-REFERENCE_PATCHES = [*_SHARED, Patch(keras.layers.RNN, "call", _from_zero)]
+EAGER_PATCHES = [*_SHARED, Patch(keras.layers.RNN, "call", _from_zero)]
+
+GRAPH_PATCHES = [*EAGER_PATCHES, Patch(keras.layers.TimeDistributed, "call", _mapped)]
 
 TRACE_PATCHES = [
     *_SHARED,

@@ -11,9 +11,9 @@ from keras import tree
 from numpy.typing import NDArray
 
 from rnnport.capture.context import TraceContext
-from rnnport.capture.intercept import intercepting
+from rnnport.capture.intercept import Patch, intercepting
 from rnnport.capture.open import open_source
-from rnnport.capture.patches import REFERENCE_PATCHES
+from rnnport.capture.patches import EAGER_PATCHES, GRAPH_PATCHES
 from rnnport.capture.source import Source
 
 __all__ = ["Reference", "open_reference"]
@@ -43,7 +43,7 @@ class Reference:
         """Flat outputs, computed op by op: every check Keras makes in Python is made."""
         context = TraceContext()
         try:
-            return [np.asarray(y) for y in self._call(context, self._flat(inputs))]
+            return [np.asarray(y) for y in self._call(context, self._flat(inputs), EAGER_PATCHES)]
         except Exception:
             self.failed_in = context.failed_in
             raise
@@ -51,9 +51,8 @@ class Reference:
     def __call__(self, inputs: Arrays) -> list[NDArray[np.generic]]:
         """Flat outputs: eager at first, then from a graph that was seen to give the same.
 
-        A graph with open sizes does not always: Keras's TimeDistributed, traced with an open time
-        axis, gives outputs whose time axis is the batch size. Lengths that come again then get a
-        graph of their own.
+        Where the model cannot be traced with open sizes, lengths that come again get a graph of
+        their own.
         """
         flat = self._flat(inputs)
         graph = self._graphs.get(_OPEN) or self._graphs.get(_lengths(flat))
@@ -72,9 +71,9 @@ class Reference:
     def _flat(self, inputs: Arrays) -> list[Any]:
         return [tf.constant(inputs[i.name]) for i in self._source.inputs]
 
-    def _call(self, context: TraceContext, flat: Sequence[Any]) -> list[Any]:
+    def _call(self, context: TraceContext, flat: Sequence[Any], patches: list[Patch]) -> list[Any]:
         # On the CPU: a GPU's TF32 products would not be what the tolerances speak of.
-        with tf.device("/CPU:0"), intercepting(context, REFERENCE_PATCHES):
+        with tf.device("/CPU:0"), intercepting(context, patches):
             nest = self._source.call(list(flat))
         return [leaf for leaf in tree.flatten(nest) if leaf is not None]
 
@@ -96,7 +95,7 @@ class Reference:
         """A concrete function that agrees with the eager run, or None."""
 
         def body(*given: Any) -> list[Any]:
-            return self._call(TraceContext(), given)
+            return self._call(TraceContext(), given, GRAPH_PATCHES)
 
         specs = [tf.TensorSpec(shape, x.dtype) for shape, x in zip(shapes, flat, strict=True)]
         function = tf.function(body, input_signature=specs, autograph=False)

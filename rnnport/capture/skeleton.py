@@ -36,6 +36,7 @@ def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton
         traced.concrete, opset=opset, handlers={"PyFunc": (_marker, [])}, domains=[(DOMAIN, 1)]
     )
     model = ir.from_proto(proto)
+    _restore_domain(model)
     _refuse_foreign(model, opset)
     _name_inputs(model.graph, traced, ports)
     for value, name in zip(list(model.graph.outputs), traced.output_names, strict=True):
@@ -52,6 +53,13 @@ def _marker(ctx: Any, node: Any, name: str, args: Any) -> None:
     node.type = OP
     node.domain = DOMAIN
     node.set_attr("token", token)
+
+
+def _restore_domain(model: ir.Model) -> None:
+    """Markers in the branches of a condition: tf2onnx forgets the domain as it copies them."""
+    for node in model.graph.all_nodes():
+        if node.op_type == OP:
+            node.domain = DOMAIN
 
 
 def _name_inputs(graph: ir.Graph, traced: Trace, ports: Sequence[Port]) -> None:

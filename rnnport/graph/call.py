@@ -91,17 +91,20 @@ def shape_outputs(call: Call, y: ir.Value, mask: ir.Value, seen: ir.Value | None
         seen: whether a valid step has come yet, or None where y is zero before it anyway.
     """
     if not call.spec.zero_output_for_mask:
-        return _where(call.emit, seen, y)
+        return _where(call, seen, y)
     if call.spec.unreversed_zeros:
-        return _where(call.emit, call.emit.flip(mask, 1), _where(call.emit, seen, y))
-    return _where(call.emit, mask, y)
+        return _where(call, call.emit.flip(mask, 1), _where(call, seen, y))
+    return _where(call, mask, y)
 
 
-def _where(emit: Emitter, chosen: ir.Value | None, y: ir.Value) -> ir.Value:
-    """Y where chosen (B, T), zero elsewhere."""
+def _where(call: Call, chosen: ir.Value | None, y: ir.Value) -> ir.Value:
+    """Y where chosen, zero elsewhere; chosen has the mask's shape."""
     if chosen is None:
         return y
-    return emit.op("Where", emit.op("Unsqueeze", chosen, emit.ints(2)), y, emit.real(0.0))
+    emit = call.emit
+    if not call.spec.unit_mask:
+        chosen = emit.op("Unsqueeze", chosen, emit.ints(2))
+    return emit.op("Where", chosen, y, emit.real(0.0))
 
 
 def shape_last(call: Call, last: ir.Value, mask: ir.Value, any_valid: ir.Value | None) -> ir.Value:
@@ -116,6 +119,8 @@ def shape_last(call: Call, last: ir.Value, mask: ir.Value, any_valid: ir.Value |
     emit = call.emit
     if call.spec.zero_output_for_mask:
         at_end = emit.op("Slice", mask, emit.ints(-1), emit.ints(2**62), emit.ints(1))
+        if call.spec.unit_mask:
+            at_end = emit.op("Squeeze", at_end, emit.ints(1))
         return emit.op("Where", at_end, last, emit.real(0.0))
     if any_valid is None:
         return last

@@ -114,7 +114,8 @@ def _fuse(skeleton: Skeleton, chain: Sequence[ir.Node]) -> None:
     read = [_read_outside(step.outputs[0], members) for step in chain]
     for index, step in enumerate(chain):
         if read[index] and any(read[:-1]):
-            at = emit.op("Gather", outputs, emit.integer(index), axis=1)
+            position = -1 if step is final else index
+            at = emit.op("Gather", outputs, emit.integer(position), axis=1)
             stand_in(step.outputs[0], at)
     for value, state in zip(final.outputs, states, strict=True):
         stand_in(value, state)

@@ -112,6 +112,8 @@ def _lower_one(call: Call, target: str) -> Lowered:
     unknown = [a for cell in cells for a in cell.activations if not a.fusable]
     if unknown:
         return lower_scan(call, f"activation {unknown[0].label} is not one ONNX names")
+    if call.spec.unit_mask:
+        return lower_scan(call, "the mask treats every unit on its own")
     simple = all(cell.kind == "SimpleRNN" for cell in cells)
     if target == "cpu" and simple:
         return lower_scan(call, "faster than onnxruntime's RNN operator on CPU")

@@ -61,6 +61,8 @@ def finish_hold(call: Call, y: ir.Value, final: ir.Value, how: str) -> Lowered:
     if call.states:  # from zero states what is held is zero already
         seen = seen_in_input_order(emit, mask, backwards=backwards)
         any_valid = last_step(emit, seen, backwards=backwards)
+        if spec.unit_mask:
+            any_valid = emit.op("Squeeze", any_valid, emit.ints(1))
     outputs = shape_outputs(call, y, mask, seen)
     if backwards and not spec.input_order:
         outputs = emit.flip(outputs, 1)

@@ -15,7 +15,7 @@ __all__ = ["can_pair", "lower_pair"]
 def can_pair(forward: Call, backward: Call) -> bool:
     """Whether one `direction=bidirectional` operator computes both calls."""
     specs = forward.spec, backward.spec
-    if any(len(spec.cells) != 1 for spec in specs):
+    if any(len(spec.cells) != 1 or spec.unit_mask for spec in specs):
         return False
     one, other = forward.spec.cells[0], backward.spec.cells[0]
     alike = (one.kind, one.units, one.reset_after) == (other.kind, other.units, other.reset_after)

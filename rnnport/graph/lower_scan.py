@@ -102,8 +102,8 @@ def lower_scan(call: Call, reason: str) -> Lowered:
     y = emit.op("Transpose", call.x, perm=[1, 0, 2])
     mask = None
     if call.mask is not None:
-        column = emit.op("Unsqueeze", call.mask, emit.ints(2))
-        mask = emit.op("Transpose", column, perm=[1, 0, 2])  # (T, B, 1)
+        each = call.mask if spec.unit_mask else emit.op("Unsqueeze", call.mask, emit.ints(2))
+        mask = emit.op("Transpose", each, perm=[1, 0, 2])  # (T, B, 1) or (T, B, U)
     batch = emit.size(call.x, 0)
     finals: list[ir.Value] = []
     for cell, given in zip(spec.cells, call.cell_states(), strict=True):
@@ -160,7 +160,7 @@ def _body(emit: Emitter, cell: CellSpec, *, masked: bool) -> ir.Graph:
         valid = ir.Value(
             name=f"{prefix}valid",
             type=ir.TensorType(ir.DataType.BOOL),
-            shape=ir.Shape(["B", 1]),
+            shape=ir.Shape(["B", "M"]),
         )
         inputs.append(valid)
     graph = ir.Graph(inputs, [], nodes=[], name=f"{prefix}body")

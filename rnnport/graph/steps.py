@@ -84,13 +84,16 @@ def _from_slice(node: ir.Node, axis: int) -> Step | None:
 
 
 def _step(source: ir.Value | None, axis: int, index: int) -> Step | None:
-    if source is None or index < 0:
+    if source is None:
         return None
     shape = source.meta.get("traced_shape") or source.shape
-    size = shape[axis] if shape is not None and len(shape) == 3 else None
     if shape is not None and len(shape) != 3:
         return None
-    return Step(source, axis, index, int(size) if isinstance(size, int) else None)
+    size = shape[axis] if shape is not None else None
+    length = int(size) if isinstance(size, int) else None
+    if index < 0:
+        index += length or 0
+    return Step(source, axis, index, length) if index >= 0 else None
 
 
 def _split_axis(node: ir.Node) -> int:

@@ -1,0 +1,106 @@
+"""Export random recurrent models and compare each with TensorFlow; counts every option drawn."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import hypothesis  # noqa: E402
+import keras  # noqa: E402
+from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.progress import Progress  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+from tests import sweep  # noqa: E402
+
+RARE = 10
+
+
+class Tally:
+    """What was drawn and how it went."""
+
+    def __init__(self) -> None:
+        self.drawn = 0
+        self.options: Counter[tuple[str, str]] = Counter()
+        self.failures: list[tuple[sweep.Stack, Exception]] = []
+        self.worst = 0.0
+
+    def see(self, ratio: float) -> None:
+        self.worst = max(self.worst, ratio)
+
+
+def run(n: int, seed: int, console: Console) -> Tally:
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as name, Progress(console=console) as progress:
+        task = progress.add_task("random models", total=n)
+
+        @hypothesis.seed(seed)
+        @settings(
+            max_examples=n,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(sweep.stacks())
+        def example(stack: sweep.Stack) -> None:
+            tally.drawn += 1
+            tally.options.update(set(sweep.options(stack)))
+            keras.backend.clear_session()
+            try:
+                sweep.check(stack, Path(name) / "out", tally.see)
+            except Exception as error:  # a refusal counts as a failure like any other
+                tally.failures.append((stack, error))
+                console.print(f"[red]FAILED[/red] {stack}\n  {type(error).__name__}: {error}")
+            progress.advance(task)
+
+        example()
+    return tally
+
+
+def report(tally: Tally, seconds: float, console: Console) -> None:
+    grouped: dict[str, list[tuple[str, int]]] = {}
+    for (option, value), count in sorted(tally.options.items()):
+        grouped.setdefault(option, []).append((value or "none", count))
+    table = Table(title="How many models held each option value", title_style="bold")
+    table.add_column("option")
+    table.add_column("value: models")
+    for option, values in grouped.items():
+        table.add_row(option, ", ".join(f"{value}: {count}" for value, count in values))
+    console.print(table)
+    console.print(
+        f"{tally.drawn} models in {seconds:.0f} s, {len(tally.failures)} failed; "
+        f"worst error {tally.worst:.3f} of its bound"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=500, help="how many models (default 500)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same models")
+    given_ = parser.parse_args()
+    warnings.simplefilter("ignore")
+    console = Console()
+    start = time.perf_counter()
+    tally = run(given_.n, given_.seed, console)
+    report(tally, time.perf_counter() - start, console)
+    rare = [key for key, count in tally.options.items() if count < RARE]
+    if given_.n >= 500 and rare:
+        console.print(f"[red]drawn fewer than {RARE} times:[/red] {rare}")
+        return 1
+    return 1 if tally.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

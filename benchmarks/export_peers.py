@@ -93,9 +93,14 @@ class Result:
     largest_difference: float
 
     @property
+    def disturbed(self) -> bool:
+        """Whether other processes took so much that the figures say little."""
+        return self.others_share > QUIET
+
+    @property
     def met(self) -> bool | None:
-        """Whether both aims were met; None where there are none."""
-        if self.aims is None:
+        """Whether both aims were met; None where there are none, or the cores were not ours."""
+        if self.aims is None or self.disturbed:
             return None
         ratios = (self.times_faster_than_tf2onnx, self.times_faster_than_tf_function)
         return all(ratio >= aim for ratio, aim in zip(ratios, self.aims, strict=True))
@@ -379,7 +384,9 @@ def show(
             result.target,
             Text(f"{result.times_faster_than_tf2onnx:.1f}×", style=style),
             Text(f"{result.times_faster_than_tf_function:.1f}×", style=style),
-            Text(" ".join(f"{aim}×" for aim in result.aims or ()), style="dim"),
+            Text("disturbed", style="yellow")
+            if result.disturbed
+            else Text(" ".join(f"{aim}×" for aim in result.aims or ()), style="dim"),
             Text(
                 f"{result.rnnport_us:,.0f} {result.tf2onnx_us:,.0f} {result.tf_function_us:,.0f}",
                 style="dim",

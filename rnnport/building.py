@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import onnx
+import onnx_ir as ir
 
 from rnnport.artifact.golden import GoldenCase
 from rnnport.artifact.manifest import record
@@ -226,7 +228,7 @@ def _build(
     facts = _facts(source, plan.ports, outputs, layers, settings)
     describe(skeleton.model, plan.ports, outputs, facts, VERSION)
     path = folder / "model.onnx"
-    data = write_onnx(skeleton.model, path)
+    data = _write(skeleton.model, path)
     form = Form(
         record=record(path),
         data=[record(d) for d in data],
@@ -237,6 +239,18 @@ def _build(
     progress("comparing with TensorFlow", 0.8)
     checks = _check(folder, form, cases)
     return Built(plan, traced, form, layers, cases, checks, notes)
+
+
+def _write(model: ir.Model, path: Path) -> list[Path]:
+    try:
+        return write_onnx(model, path)
+    except onnx.checker.ValidationError as error:
+        raise ConversionError.of(
+            path.name,
+            f"a graph ONNX's checker refuses: {' '.join(str(error).split())[:300]}",
+            "a valid graph",
+            "report it with the model",
+        ) from error
 
 
 def _check(folder: Path, form: Form, cases: Sequence[GoldenCase]) -> list[Check]:

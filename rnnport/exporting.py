@@ -14,6 +14,7 @@ from rnnport.building import Built, Progress, Settings, best_build
 from rnnport.capture.axes import declared_plan, find_axes
 from rnnport.capture.open import open_source
 from rnnport.capture.reference import Reference
+from rnnport.capture.refuse import refuse_dtypes
 from rnnport.capture.source import Source
 from rnnport.capture.trace import Trace, input_sampling, trace
 from rnnport.errors import ConversionError, ParityError, Reason
@@ -45,6 +46,7 @@ def run_export(
             custom_objects=settings.custom_objects,
             input_signature=settings.input_signature,
         )
+        refuse_dtypes(source)
         progress("tracing", 0.1)
         source, sampling, first = _first_trace(source)
         progress("finding dynamic axes", 0.25)

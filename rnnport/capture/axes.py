@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rnnport.capture.reference import Reference
 from rnnport.capture.source import Input, Source
+from rnnport.capture.wording import gist
 from rnnport.errors import UnsupportedModel
 from rnnport.samples import draw
 from rnnport.spec import FixedAxis, Port, Sampling
@@ -157,9 +158,7 @@ class _Prober:
             self.reference.eager(draw(ports, {}, seed=1))
         except Exception as error:  # whatever the model's own code raises is the answer
             self.layer = self.reference.failed_in or self.source.name
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            useful = [x for x in lines if not x.startswith("Exception encountered")] or [""]
-            self.reason = useful[0].replace("\x1b[1m", "").replace("\x1b[0m", "")[:200]
+            self.reason = gist(error)
             return False
         return True
 

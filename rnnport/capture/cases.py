@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rnnport.artifact.golden import GoldenCase
 from rnnport.capture.axes import AxisPlan
 from rnnport.capture.reference import Reference
+from rnnport.capture.wording import gist
 from rnnport.samples import draw, masks_anything
 from rnnport.spec import Port
 
@@ -64,7 +65,7 @@ def golden_cases(
         try:
             outputs = reference(inputs)
         except Exception as error:  # the model's own limits: recorded, not hidden
-            notes.append(f"TensorFlow itself refused {variant.name}: {str(error)[:160]}")
+            notes.append(f"TensorFlow itself refused {variant.name}: {gist(error)}")
             continue
         cases.append(
             GoldenCase(variant.name, inputs, dict(zip(output_names, outputs, strict=True)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from rnnport.capture.source import Source
 from rnnport.errors import Reason, UnsupportedModel
 
-__all__ = ["refuse_policies"]
+__all__ = ["refuse_dtypes", "refuse_policies"]
 
 
 def refuse_policies(model: Any) -> None:
@@ -34,5 +35,27 @@ def refuse_policies(model: Any) -> None:
                     "copy the weights with set_weights",
                 )
                 for policy, names in named.items()
+            )
+        )
+
+
+def refuse_dtypes(source: Source) -> None:
+    """Refuse inputs that are not numbers or booleans.
+
+    Raises:
+        UnsupportedModel: names every such input.
+    """
+    strings = [i.name for i in source.inputs if i.dtype in ("string", "object")]
+    if strings:
+        raise UnsupportedModel(
+            *(
+                Reason(
+                    f"input {name!r}",
+                    "dtype string",
+                    "numbers or booleans",
+                    "export the part of the model behind the lookup, and look the ids up in "
+                    "Python with the layer's vocabulary",
+                )
+                for name in strings
             )
         )

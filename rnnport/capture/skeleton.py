@@ -12,6 +12,7 @@ import onnx_ir as ir
 from rnnport.capture.onnx_body import convert
 from rnnport.capture.trace import Trace
 from rnnport.errors import Reason, UnsupportedModel
+from rnnport.graph.emit import initializer
 from rnnport.graph.skeleton import DOMAIN, OP, Skeleton
 from rnnport.spec import Port
 
@@ -67,17 +68,24 @@ def _name_inputs(graph: ir.Graph, traced: Trace, ports: Sequence[Port]) -> None:
     by_name = {str(v.name).split(":")[0]: v for v in graph.inputs}
     ordered = []
     for placeholder, port in zip(traced.placeholders, ports, strict=True):
-        value = by_name.get(placeholder.op.name)
-        dtype = ir.DataType.from_numpy(np.dtype(port.dtype))
-        if value is None:
-            value = ir.Value()
+        value = by_name.pop(placeholder.op.name, None) or ir.Value()
         value.meta["traced_shape"] = list(value.shape) if value.shape is not None else None
         value.name = port.name
-        value.type = ir.TensorType(dtype)
+        value.type = ir.TensorType(ir.DataType.from_numpy(np.dtype(port.dtype)))
         value.shape = ir.Shape(port.shape)
         ordered.append(value)
     graph.inputs.clear()
     graph.inputs.extend(ordered)
+    _freeze_captures(graph, traced, by_name)
+
+
+def _freeze_captures(graph: ir.Graph, traced: Trace, extra: dict[str, ir.Value]) -> None:
+    """Constant tensors made outside the trace come in as inputs: they become initialisers."""
+    captured = {inner.op.name: outer for outer, inner in traced.concrete.graph.captures}
+    for name, value in extra.items():
+        constant = initializer(str(value.name), np.asarray(captured[name]))
+        graph.register_initializer(constant)
+        value.replace_all_uses_with(constant)
 
 
 def _refuse_foreign(model: ir.Model, opset: int) -> None:

@@ -13,6 +13,7 @@ from rnnport.capture.context import TraceContext
 from rnnport.capture.intercept import intercepting
 from rnnport.capture.patches import TRACE_PATCHES
 from rnnport.capture.source import Source, name_inputs, structure_of
+from rnnport.capture.wording import gist
 from rnnport.errors import ConversionError, RnnportError
 from rnnport.spec import Sampling, Structure
 
@@ -75,7 +76,7 @@ def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
         raise ConversionError.of(
             f"tracing of {source.name!r}"
             + (f", layer {context.failed_in!r}" if context.failed_in else ""),
-            f"{type(error).__name__}: {_first_line(error)}",
+            f"{type(error).__name__}: {gist(error)}",
             "a model that TensorFlow can trace",
             "check that the model runs under tf.function with these shapes: "
             + ", ".join(f"{i.name} {tuple(s)}" for i, s in zip(source.inputs, shapes, strict=True)),
@@ -91,12 +92,6 @@ def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
         output_shapes=tuple(tuple(y.shape) if y.shape.rank is not None else () for y in outputs),
         output_dtypes=tuple(y.dtype.name for y in outputs),
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith("Exception encountered when calling")]
-    return lines[0].removeprefix("\x1b[1m").removesuffix("\x1b[0m") if lines else ""
 
 
 def _output_names(source: Source, nest: Any) -> list[str]:

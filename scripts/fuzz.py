@@ -15,14 +15,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import hypothesis  # noqa: E402
-import keras  # noqa: E402
-from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.progress import Progress  # noqa: E402
-from rich.table import Table  # noqa: E402
+import hypothesis
+import keras
+from hypothesis import HealthCheck, Phase, given, settings
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
-from tests import sweep  # noqa: E402
+from tests import sweep
 
 RARE = 10
 

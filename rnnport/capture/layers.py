@@ -78,12 +78,12 @@ def rnn_call(
     mask = _flat_mask(mask)
     cells = flat_cells(layer.cell)
     assert cells is not None
-    name = layer.name if len(cells) == 1 else ""
+    name = f"{pair.rsplit('/pair', 1)[0]}/{layer.name}" if pair else layer.name
     spec = RecurrentSpec(
-        name=layer.name,
+        name=name,
         layer_kind=_kind(layer),
         cells=tuple(
-            read_cell(context, cell, name or f"{layer.name}_cell{i}")
+            read_cell(context, cell, name if len(cells) == 1 else f"{name}_cell{i}")
             for i, cell in enumerate(cells)
         ),
         go_backwards=bool(layer.go_backwards),

@@ -15,6 +15,7 @@ from rnnport.capture.intercept import Patch, intercepting
 from rnnport.capture.open import open_source
 from rnnport.capture.patches import EAGER_PATCHES, GRAPH_PATCHES
 from rnnport.capture.source import Source
+from rnnport.errors import UsageError
 
 __all__ = ["Reference", "open_reference"]
 
@@ -69,6 +70,14 @@ class Reference:
         return expected
 
     def _flat(self, inputs: Arrays) -> list[Any]:
+        names = [i.name for i in self._source.inputs]
+        if set(names) != set(inputs):
+            raise UsageError.of(
+                f"model {self._source.name!r}",
+                f"inputs {', '.join(names)}",
+                f"inputs {', '.join(inputs)}",
+                "pass the model this artifact was exported from",
+            )
         return [tf.constant(inputs[i.name]) for i in self._source.inputs]
 
     def _call(self, context: TraceContext, flat: Sequence[Any], patches: list[Patch]) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnport import errors
@@ -94,8 +95,12 @@ def export(
     )
     _refuse_values(target, opset)
     from rnnport.artifact.save import check_target
+    from rnnport.model_file import check_model_file
 
-    check_target(out, overwrite=overwrite)  # before TensorFlow's slow import
+    # What can be refused before TensorFlow's slow import is.
+    check_target(out, overwrite=overwrite)
+    if isinstance(model, (str, os.PathLike)):
+        check_model_file(Path(model))
     from rnnport.exporting import Settings, run_export
 
     settings = Settings(name, target, opset, overwrite, verify, custom_objects, input_signature)

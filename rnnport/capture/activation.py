@@ -45,7 +45,7 @@ def recognise(function: Callable[[Any], Any]) -> Activation | None:
         return None
     values = flat.ravel()
     with np.errstate(all="ignore"):
-        for candidate, expected in _candidates(grid, values):
+        for candidate, expected in _candidates(function, grid, values):
             if _same(values, expected):
                 return candidate
     return None
@@ -61,7 +61,9 @@ def _same(values: Array, expected: Array) -> bool:
     return bool(np.all(np.abs(values - expected) <= _SAME * scale))
 
 
-def _candidates(grid: Array, values: Array) -> Iterator[tuple[Activation, Array]]:
+def _candidates(
+    function: Callable[[Any], Any], grid: Array, values: Array
+) -> Iterator[tuple[Activation, Array]]:
     x = tf.constant(grid)
     yield Activation("Tanh"), tf.tanh(x).numpy()
     yield Activation("Sigmoid"), tf.sigmoid(x).numpy()
@@ -78,3 +80,42 @@ def _candidates(grid: Array, values: Array) -> Iterator[tuple[Activation, Array]
     yield Activation("Elu", float(alpha)), np.where(grid > 0, grid, negative)
     leak = np.float32(low / float(grid.min()))
     yield Activation("LeakyRelu", float(leak)), np.where(grid >= 0, grid, leak * grid)
+    yield from _fitted(grid, values)
+    if (threshold := _threshold(function, grid, values)) is not None:
+        yield Activation("ThresholdedRelu", threshold), np.where(grid > threshold, grid, 0)
+
+
+def _fitted(grid: Array, values: Array) -> Iterator[tuple[Activation, Array]]:
+    """Affine, HardSigmoid and ScaledTanh with the parameters that the values suggest."""
+    order = np.argsort(grid)
+    x, y = grid[order].astype(np.float64), values[order].astype(np.float64)
+    beta = np.float32(values[np.flatnonzero(grid == 0)[0]])
+    alpha = np.float32((y[-1] - y[0]) / (x[-1] - x[0]))
+    yield Activation("Affine", float(alpha), float(beta)), alpha * grid + beta
+    rising = np.flatnonzero((y > 0) & (y < 1))
+    if rising.size > 1:
+        first, last = rising[0], rising[-1]
+        alpha = np.float32((y[last] - y[first]) / (x[last] - x[first]))
+        expected = np.clip(alpha * grid + beta, 0, 1)
+        yield Activation("HardSigmoid", float(alpha), float(beta)), expected
+    half = np.argmin(np.abs(y / y[-1] - 0.5)) if y[-1] else 0
+    if x[half]:
+        alpha = np.float32(y[-1])
+        beta = np.float32(np.arctanh(y[half] / y[-1]) / x[half])
+        expected = alpha * tf.tanh(tf.constant(beta * grid)).numpy()
+        yield Activation("ScaledTanh", float(alpha), float(beta)), expected
+
+
+def _threshold(function: Callable[[Any], Any], grid: Array, values: Array) -> float | None:
+    """The largest x of which a ThresholdedRelu makes 0, found by narrowing down."""
+    below, above = grid[(values == 0) & (grid != 0)], grid[(values == grid) & (grid != 0)]
+    if not below.size or not above.size or below.max() >= above.min():
+        return None
+    low, high = below.max(), above.min()
+    while np.nextafter(low, high) < high:
+        points = np.linspace(low, high, 256, dtype=np.float32)
+        found = _evaluate(function, points.reshape(1, -1))
+        if found is None or np.any(np.diff(found[0] != 0, prepend=False) & (found[0] == 0)):
+            return None
+        low, high = points[found[0] == 0].max(), points[found[0] != 0].min()
+    return float(low)

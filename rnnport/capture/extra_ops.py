@@ -19,4 +19,14 @@ def _erfc(ctx: Any, node: Any, name: str, args: Any) -> None:
     ctx.make_node("Sub", [one, erf], outputs=[output], dtypes=[dtype], shapes=[shape])
 
 
-EXTRA_OPS: dict[str, tuple[Any, list[Any]]] = {"Erfc": (_erfc, [])}
+def _expm1(ctx: Any, node: Any, name: str, args: Any) -> None:
+    """exp(x) − 1; in Keras's celu."""
+    dtype, shape = ctx.get_dtype(node.output[0]), ctx.get_shape(node.output[0])
+    x, output = node.input[0], node.output[0]
+    ctx.remove_node(node.name)
+    exp = ctx.make_node("Exp", [x]).output[0]
+    one = ctx.make_const(f"{name}_one", np.array(1.0, np.float32)).output[0]
+    ctx.make_node("Sub", [exp, one], outputs=[output], dtypes=[dtype], shapes=[shape])
+
+
+EXTRA_OPS: dict[str, tuple[Any, list[Any]]] = {"Erfc": (_erfc, []), "Expm1": (_expm1, [])}

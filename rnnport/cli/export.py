@@ -44,9 +44,11 @@ def export(
         import rnnport
         from rnnport.artifact.save import check_target
         from rnnport.cli.quiet import load_exporter
+        from rnnport.model_file import check_model_file
 
         # Before the seconds that TensorFlow takes to load; export itself looks again.
         check_target(out, overwrite=overwrite)
+        check_model_file(model)
         started = time.perf_counter()
         with _progress(shown=not as_json) as report:
             report("loading TensorFlow", 0.0)

@@ -54,6 +54,8 @@ def activation_attributes(cells: Sequence[CellSpec]) -> dict[str, Any]:
 def holds_state(cell: CellSpec) -> bool:
     """Whether an extra input column can freeze the cell's state exactly."""
     op = cell.recurrent_activation.op
+    if op == "HardSigmoid" and (cell.recurrent_activation.alpha or 0.0) <= 0.0:
+        return False
     if cell.kind == "GRU":
         return op in _REACH_ONE
     return cell.kind == "LSTM" and op in _REACH_ZERO_AND_ONE
@@ -66,6 +68,9 @@ def emit_activation(emit: Emitter, activation: Activation, x: ir.Value) -> ir.Va
     if activation.op == "Affine":
         scaled = emit.op("Mul", x, emit.real(float(activation.alpha or 0.0)))
         return emit.op("Add", scaled, emit.real(float(activation.beta or 0.0)))
+    if activation.op == "ScaledTanh":
+        inner = emit.op("Mul", x, emit.real(float(activation.beta or 0.0)))
+        return emit.op("Mul", emit.op("Tanh", inner), emit.real(float(activation.alpha or 0.0)))
     attributes = {}
     if activation.op in _TAKES_ALPHA:
         attributes["alpha"] = float(activation.alpha or 0.0)

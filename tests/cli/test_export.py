@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,15 @@ Seen = dict[str, Any]
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
-    """rnnport.export writes a small artifact instead, and notes how it was called."""
+def seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Seen:
+    """rnnport.export writes a small artifact instead, and notes how it was called.
+
+    The working folder holds a file m.keras that looks like a model from outside.
+    """
     calls: Seen = {}
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile("m.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
 
     def export(
         model: Path,
@@ -71,7 +78,7 @@ def test_the_summary(seen: Seen, tmp_path: Path) -> None:
 
 
 def test_json(seen: Seen, tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["export", "m", "-o", str(tmp_path / "out"), "--json"])
+    result = CliRunner().invoke(app, ["export", "m.keras", "-o", str(tmp_path / "out"), "--json"])
     found = json.loads(result.stdout)
     assert result.stderr == ""
     assert (found["path"], found["name"]) == (str(tmp_path / "out"), "tiny")
@@ -79,7 +86,7 @@ def test_json(seen: Seen, tmp_path: Path) -> None:
 
 
 def test_a_full_folder_is_2_and_overwrite_replaces_it(seen: Seen, tmp_path: Path) -> None:
-    words = ["export", "m", "-o", str(tmp_path / "out"), "--json"]
+    words = ["export", "m.keras", "-o", str(tmp_path / "out"), "--json"]
     assert CliRunner().invoke(app, words).exit_code == 0
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2
@@ -92,7 +99,15 @@ def test_parity_failed_is_1(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None
         raise ParityError.of("model 'm'", "a difference of 0.1", "at most 1e-05", "report it")
 
     monkeypatch.setattr(rnnport, "export", export)
-    result = CliRunner().invoke(app, ["export", "m", "-o", "out"])
+    result = CliRunner().invoke(app, ["export", "m.keras", "-o", "out"])
     assert result.exit_code == 1
     assert "a difference of 0.1" in result.stderr
     assert result.stdout == ""
+
+
+def test_a_missing_model_is_refused_before_tensorflow_loads(seen: Seen, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["export", "none.keras", "-o", "out", "--json"])
+    assert result.exit_code == 2
+    (reason,) = json.loads(result.stdout)["error"]
+    assert reason["received"] == "no such file"
+    assert not seen

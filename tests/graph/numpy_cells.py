@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 _NAMED: dict[str, Callable[[Array, float, float], Array]] = {
     "Tanh": lambda x, a, b: np.tanh(x),
-    "Sigmoid": lambda x, a, b: 1.0 / (1.0 + np.exp(-x)),
+    "Sigmoid": lambda x, a, b: 0.5 + 0.5 * np.tanh(0.5 * x),
     "Relu": lambda x, a, b: np.maximum(x, 0.0),
     "Affine": lambda x, a, b: a * x + b,
     "HardSigmoid": lambda x, a, b: np.clip(a * x + b, 0.0, 1.0),

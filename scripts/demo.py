@@ -182,7 +182,7 @@ def model_facts(subject: Subject, model: Any) -> Table:
 
 def layers(model: Any, artifact: Artifact) -> Table:
     """Every layer and what became of it."""
-    lowered = {layer.name: layer for layer in artifact.manifest.layers}
+    lowered = {layer.name.split("/")[-1]: layer for layer in artifact.manifest.layers}
     grid = Table.grid(padding=(0, 2))
     for layer in model.layers:
         inner = getattr(layer, "forward_layer", layer)

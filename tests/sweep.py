@@ -313,10 +313,10 @@ def _randomise(model: Any, stack: Stack) -> None:
     """Weights lively enough that no output dies away, and stable as trained ones are.
 
     In a chaotic or diverging network any two correct float32 runs part company: recurrent weights
-    are kept small, and all weights where a gate has no upper bound.
+    are kept small, and all weights where a gate leaves 0…1, since such a gate lets states grow.
     """
     rng = np.random.default_rng(stack.seed)
-    bounded = all(layer.recurrent_activation != "relu" for layer in stack.layers)
+    bounded = all(layer.recurrent_activation in SATURATING for layer in stack.layers)
     for weight in model.trainable_weights:
         value = 0.3 * rng.standard_normal(weight.shape)
         if len(weight.shape) > 1:

@@ -158,7 +158,7 @@ def _attempts(
         yield _Attempt(plan, _at_sizes(plan))
     stricter: AxisPlan | None = plan
     while stricter is not None:
-        stricter = fixed_plan(source, sampling, stricter, blame.layer, blame.reason)
+        stricter = fixed_plan(source, sampling, stricter, blame.layer or source.name, blame.reason)
         if stricter is not None:
             yield _Attempt(stricter, stricter.shapes)
     held = _held_at_sizes(source, plan, blame)

@@ -183,13 +183,9 @@ def find_axes(source: Source, sampling: Mapping[str, Sampling], reference: Refer
     for slot in times:
         if slot not in free:
             fixed.append(_fixed(source, slot, base[slot], *_blame(prober, base, [slot])))
-    groups = [[s] for s in free if prober.runs({**base, s: base[s] + _STEP})]
-    rest = [s for s in free if [s] not in groups]
-    if rest and prober.runs({**base, **{s: base[s] + _STEP for s in rest}}):
-        groups.append(rest)
-    else:
-        for slot in rest:
-            fixed.append(_fixed(source, slot, base[slot], *_blame(prober, base, [slot])))
+    groups, stuck = _groups(prober, base, free)
+    for slot in stuck:
+        fixed.append(_fixed(source, slot, base[slot], *_blame(prober, base, [slot])))
     groups.sort(key=lambda group: times.index(group[0]))
     letters: dict[tuple[int, int], str] = {}
     sizes: dict[str, int] = {}
@@ -204,6 +200,26 @@ def find_axes(source: Source, sampling: Mapping[str, Sampling], reference: Refer
         letters.update({(s.input, s.axis): letter for s in group})
     at = {(s.input, s.axis): size for s, size in base.items()}
     return AxisPlan(_ports(source, sampling, letters, at), sizes, tuple(fixed))
+
+
+def _groups(
+    prober: _Prober, base: Mapping[_Slot, int], free: Sequence[_Slot]
+) -> tuple[list[list[_Slot]], list[_Slot]]:
+    """Slots that vary alone, those that vary only together, and those that do not vary."""
+
+    def vary(slots: Sequence[_Slot]) -> bool:
+        return prober.runs({**base, **{s: base[s] + _STEP for s in slots}})
+
+    alone = [s for s in free if vary([s])]
+    rest = [s for s in free if s not in alone]
+    if not rest:
+        return [[s] for s in alone], []
+    if vary(rest):
+        return [*([s] for s in alone), rest], []
+    # An unrolled layer takes a longer mask alone, though not a longer sequence.
+    if alone and vary(free):
+        return [list(free)], []
+    return [[s] for s in alone], rest
 
 
 def _blame(prober: _Prober, base: Mapping[_Slot, int], slots: Sequence[_Slot]) -> tuple[str, str]:

@@ -135,12 +135,7 @@ def _from_call(model: Any, kind: str, signature: Any) -> Source:
     """A subclassed model or a bare layer: shapes come from the signature or the first call."""
     arguments = _signature_arguments(model, signature) or _recorded_arguments(model)
     if arguments is None:
-        raise MissingSignature.of(
-            f"{type(model).__name__} {model.name!r}",
-            "a model whose input shapes nobody recorded",
-            "a model that was called once, or an input_signature",
-            "call it on one batch, or pass input_signature=[tf.TensorSpec([None, None, 8])]",
-        )
+        raise _unknown_inputs(model)
     args, keywords, declared = arguments
     nest = (args, keywords)
     leaves = tree.flatten(nest)
@@ -168,6 +163,24 @@ def _from_call(model: Any, kind: str, signature: Any) -> Source:
     )
 
 
+def _unknown_inputs(model: Any) -> MissingSignature:
+    needed = _positional_names(model.call, required=True)
+    subject = f"{type(model).__name__} {model.name!r}"
+    if model.built and len(needed) > 1:  # Keras records the first argument alone
+        return MissingSignature.of(
+            subject,
+            f"a call of {len(needed)} inputs ({', '.join(needed)}), of which Keras records one",
+            "an input_signature",
+            f"pass input_signature=[{', '.join('tf.TensorSpec(…)' for _ in needed)}], in this order",
+        )
+    return MissingSignature.of(
+        subject,
+        "a model whose input shapes nobody recorded",
+        "a model that was called once, or an input_signature",
+        "call it on one batch, or pass input_signature=[tf.TensorSpec([None, None, 8])]",
+    )
+
+
 Arguments = tuple[list[Any], dict[str, Any], bool]
 
 
@@ -184,12 +197,14 @@ def _signature_arguments(model: Any, signature: Any) -> Arguments | None:
     return [list(signature)], {}, True
 
 
-def _positional_names(function: Any) -> list[str]:
+def _positional_names(function: Any, *, required: bool = False) -> list[str]:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [
         name
         for name, p in inspect.signature(function).parameters.items()
-        if p.kind in kinds and name not in ("training", "mask", "self")
+        if p.kind in kinds
+        and name not in ("training", "mask", "self")
+        and not (required and p.default is not inspect.Parameter.empty)
     ]
 
 
@@ -198,6 +213,8 @@ def _recorded_arguments(model: Any) -> Arguments | None:
     if not model.built or not shapes:
         return None
     if len(shapes) == 1:
+        if len(_positional_names(model.call, required=True)) > 1:
+            return None
         return [_specs(next(iter(shapes.values())))], {}, False
     known = set(_positional_names(model.call))
     keywords = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -80,10 +81,12 @@ def _name_inputs(graph: ir.Graph, traced: Trace, ports: Sequence[Port]) -> None:
 
 
 def _freeze_captures(graph: ir.Graph, traced: Trace, extra: dict[str, ir.Value]) -> None:
-    """Constant tensors made outside the trace come in as inputs: they become initialisers."""
-    captured = {inner.op.name: outer for outer, inner in traced.concrete.graph.captures}
+    """Large weights, and tensors made outside the trace, come as inputs: now initialisers."""
+    constants = {inner.op.name: outer for outer, inner in traced.concrete.graph.captures}
+    constants.update(traced.weights)
     for name, value in extra.items():
-        constant = initializer(str(value.name), np.asarray(captured[name]))
+        array = keras.ops.convert_to_numpy(constants[name])
+        constant = initializer(str(value.name), array)
         graph.register_initializer(constant)
         value.replace_all_uses_with(constant)
 

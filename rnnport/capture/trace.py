@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from keras import tree
 
 from rnnport.capture.context import TraceContext
 from rnnport.capture.intercept import intercepting
+from rnnport.capture.large import large_variables, standing_for
 from rnnport.capture.patches import TRACE_PATCHES
 from rnnport.capture.source import Source, name_inputs, structure_of
 from rnnport.capture.wording import gist
@@ -28,6 +29,7 @@ class Trace:
         concrete: the ConcreteFunction; flat inputs to flat outputs.
         context: markers and facts.
         placeholders: the graph's input tensors, in port order.
+        weights: name of a further graph input to the large variable it stands for.
         structure: nesting of the outputs over `output_names`.
         output_names: one for each flat output.
         output_shapes: static shapes, None where dynamic.
@@ -37,6 +39,7 @@ class Trace:
     concrete: Any
     context: TraceContext
     placeholders: tuple[Any, ...]
+    weights: Mapping[str, Any]
     structure: Structure
     output_names: tuple[str, ...]
     output_shapes: tuple[tuple[int | None, ...], ...]
@@ -55,17 +58,22 @@ def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
     """
     context = TraceContext()
     seen: dict[str, Any] = {}
+    large = large_variables(source)
 
-    def body(*flat: Any) -> list[Any]:
-        with intercepting(context, TRACE_PATCHES):
+    def body(*given: Any) -> list[Any]:
+        flat, weights = given[: len(source.inputs)], given[len(source.inputs) :]
+        with intercepting(context, TRACE_PATCHES), standing_for(large, weights):
             nest = source.call(list(flat))
         leaves = [leaf for leaf in tree.flatten(nest) if leaf is not None]
-        seen["placeholders"], seen["nest"] = flat, nest
+        seen.update(placeholders=flat, weights=weights, nest=nest)
         return [tf.identity(leaf) for leaf in leaves]
 
     signature = [
         tf.TensorSpec(shape, i.dtype, name=f"rnnport_in_{n}")
         for n, (i, shape) in enumerate(zip(source.inputs, shapes, strict=True))
+    ]
+    signature += [
+        tf.TensorSpec(v.shape, v.dtype, name=f"rnnport_weight_{n}") for n, v in enumerate(large)
     ]
     try:
         function = tf.function(body, input_signature=signature, autograph=False)
@@ -87,6 +95,7 @@ def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
         concrete=concrete,
         context=context,
         placeholders=tuple(seen["placeholders"]),
+        weights={p.op.name: v for p, v in zip(seen["weights"], large, strict=True)},
         structure=structure_of(seen["nest"], names),
         output_names=tuple(names),
         output_shapes=tuple(tuple(y.shape) if y.shape.rank is not None else () for y in outputs),

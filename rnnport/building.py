@@ -187,7 +187,7 @@ def _held_at_sizes(source: Source, plan: AxisPlan, blame: _Blame) -> AxisPlan:
                         input=port.name,
                         axis=axis,
                         size=held,
-                        layer=blame.layer,
+                        layer=blame.layer or source.name,
                         reason=blame.reason,
                     )
                 )

@@ -11,22 +11,27 @@ __all__ = ["EXTRA_OPS"]
 
 def _erfc(ctx: Any, node: Any, name: str, args: Any) -> None:
     """Complementary error function, 1 − erf(x); in Keras's exact gelu."""
-    dtype, shape = ctx.get_dtype(node.output[0]), ctx.get_shape(node.output[0])
-    x, output = node.input[0], node.output[0]
-    ctx.remove_node(node.name)
-    erf = ctx.make_node("Erf", [x]).output[0]
-    one = ctx.make_const(f"{name}_one", np.array(1.0, np.float32)).output[0]
-    ctx.make_node("Sub", [one, erf], outputs=[output], dtypes=[dtype], shapes=[shape])
+    x, one = node.input[0], _one(ctx, name)
+    _replace(ctx, node, "Sub", [one, ctx.make_node("Erf", [x]).output[0]])
 
 
 def _expm1(ctx: Any, node: Any, name: str, args: Any) -> None:
     """exp(x) − 1; in Keras's celu."""
-    dtype, shape = ctx.get_dtype(node.output[0]), ctx.get_shape(node.output[0])
-    x, output = node.input[0], node.output[0]
+    x, one = node.input[0], _one(ctx, name)
+    _replace(ctx, node, "Sub", [ctx.make_node("Exp", [x]).output[0], one])
+
+
+def _one(ctx: Any, name: str) -> str:
+    value: str = ctx.make_const(f"{name}_one", np.array(1.0, np.float32)).output[0]
+    return value
+
+
+def _replace(ctx: Any, node: Any, op: str, inputs: list[str]) -> None:
+    """Put one ONNX node in the place of a TensorFlow node, under the same output name."""
+    output = node.output[0]
+    dtype, shape = ctx.get_dtype(output), ctx.get_shape(output)
     ctx.remove_node(node.name)
-    exp = ctx.make_node("Exp", [x]).output[0]
-    one = ctx.make_const(f"{name}_one", np.array(1.0, np.float32)).output[0]
-    ctx.make_node("Sub", [exp, one], outputs=[output], dtypes=[dtype], shapes=[shape])
+    ctx.make_node(op, inputs, outputs=[output], dtypes=[dtype], shapes=[shape])
 
 
 EXTRA_OPS: dict[str, tuple[Any, list[Any]]] = {"Erfc": (_erfc, []), "Expm1": (_expm1, [])}

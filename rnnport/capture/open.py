@@ -171,7 +171,7 @@ def _unknown_inputs(model: Any) -> MissingSignature:
             subject,
             f"a call of {len(needed)} inputs ({', '.join(needed)}), of which Keras records one",
             "an input_signature",
-            f"pass input_signature=[{', '.join('tf.TensorSpec(…)' for _ in needed)}], in this order",
+            "pass input_signature with one tf.TensorSpec for each, in this order",
         )
     return MissingSignature.of(
         subject,

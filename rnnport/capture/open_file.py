@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from rnnport.capture.wording import gist
 from rnnport.errors import ModelFileError, UnsupportedModel
 from rnnport.model_file import check_model_file
 
 __all__ = ["open_file"]
+
+# Keras's own words, which stand somewhere in a long message.
+_CODE = "Requested the deserialization of a"
+_UNKNOWN = re.compile(r"(?:Could not locate|Unknown) (class|function|layer):? '([^']+)'")
 
 
 def open_file(path: Path, custom_objects: Mapping[str, Any] | None) -> Any:
@@ -35,19 +41,28 @@ def open_file(path: Path, custom_objects: Mapping[str, Any] | None) -> Any:
 
 
 def _explain(path: Path, error: Exception) -> Exception:
-    text = str(error).strip().splitlines()
-    first = text[0] if text else type(error).__name__
-    if "Could not locate class" in first or "Unknown layer" in first or "custom" in first.lower():
+    text = str(error)
+    subject = f"model in {path}"
+    if _CODE in text:
         return UnsupportedModel.of(
-            f"model in {path}",
-            first,
-            "only layers Keras knows, or custom ones that are given",
-            "pass custom_objects={'Name': Class}, or register the class with "
-            "@keras.saving.register_keras_serializable()",
+            subject,
+            "Python code of a lambda, which loading would run",
+            "a file that brings no code along",
+            "replace the lambda by a layer class or a named function, or build the model in "
+            "Python, load its weights and export the live object",
+        )
+    if unknown := _UNKNOWN.search(text):
+        what, name = unknown.groups()
+        return UnsupportedModel.of(
+            subject,
+            f"a {what} that Keras does not know: {name!r}",
+            "only what Keras knows, or what is given",
+            f"pass custom_objects={{{name!r}: {name.split('>')[-1]}}}, or register it with "
+            "@keras.saving.register_keras_serializable() before",
         )
     return ModelFileError.of(
         str(path),
-        f"{type(error).__name__}: {first}",
+        f"{type(error).__name__}: {gist(error)}",
         "a model this Keras can load",
         "open it with the Keras that wrote it and save it again as .keras",
     )

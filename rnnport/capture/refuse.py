@@ -17,18 +17,20 @@ def refuse_policies(model: Any) -> None:
         UnsupportedModel: names every layer whose dtype policy is not float32.
     """
     layers = [model, *(getattr(model, "_flatten_layers", lambda **_: [])(include_self=False))]
+    cells = {id(cell) for layer in layers for cell in _inner_cells(layer)}
     named: dict[str, list[str]] = {}
     for layer in layers:
         policy = layer.dtype_policy
         dtypes = {str(policy.compute_dtype), str(policy.variable_dtype)}
+        if id(layer) in cells:  # its layer is named
+            continue
         if any(d.startswith(("float", "bfloat")) and d != "float32" for d in dtypes):
             named.setdefault(policy.name, []).append(layer.name)
     if named:
         raise UnsupportedModel(
             *(
                 Reason(
-                    f"dtype policy {policy!r} of {', '.join(names[:4])}"
-                    + (f" and {len(names) - 4} more" if len(names) > 4 else ""),
+                    f"dtype policy {policy!r} of {', '.join(names)}",
                     policy,
                     "float32",
                     "rebuild the model under keras.config.set_dtype_policy('float32') and "
@@ -37,6 +39,15 @@ def refuse_policies(model: Any) -> None:
                 for policy, names in named.items()
             )
         )
+
+
+def _inner_cells(layer: Any) -> list[Any]:
+    """The cells of a recurrent layer or stack that compute as their owner does."""
+    cell = getattr(layer, "cell", None)
+    owned = [cell] if cell is not None else list(getattr(layer, "cells", None) or [])
+    return [
+        c for c in owned if getattr(c, "dtype_policy", None) == getattr(layer, "dtype_policy", None)
+    ]
 
 
 def refuse_dtypes(source: Source) -> None:

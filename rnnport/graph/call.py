@@ -38,7 +38,6 @@ class Call:
         states: initial states of every cell in turn, (B, U) each; empty for zeros.
         mask: (B, T) bool, or None.
         plans: compactions shared between layers.
-        wants_outputs: somebody reads the outputs of all steps.
         wants_states: which final states somebody reads.
     """
 
@@ -48,7 +47,6 @@ class Call:
     states: tuple[ir.Value, ...]
     mask: ir.Value | None
     plans: MaskPlans
-    wants_outputs: bool = True
     wants_states: tuple[bool, ...] = ()
 
     def cell_states(self) -> list[tuple[ir.Value, ...]]:
@@ -67,14 +65,14 @@ class Lowered:
     """Values that take the place of the node's outputs.
 
     Attributes:
-        outputs: (B, T, U); None where nobody reads them.
+        outputs: (B, T, U)
         last: (B, U)
         finals: final states of every cell in turn, (B, U) each.
         how: name of the lowering, for the manifest.
         reason: why, where it is not the fused op alone.
     """
 
-    outputs: ir.Value | None
+    outputs: ir.Value
     last: ir.Value
     finals: list[ir.Value] = field(default_factory=list)
     how: str = ""

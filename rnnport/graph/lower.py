@@ -80,7 +80,6 @@ def _call(
     assert isinstance(graph, ir.Graph)
     outer = skeleton.model.graph
     prefix = f"{spec.name}/"
-    wants = [_used(value) for value in node.outputs]
     first = inputs[0]
     assert first is not None
     return Call(
@@ -90,8 +89,7 @@ def _call(
         states=tuple(s for s in states if s is not None),
         mask=mask,
         plans=plans,
-        wants_outputs=wants[0],
-        wants_states=() if spec.step else tuple(wants[2:]),
+        wants_states=tuple(_used(value) for value in node.outputs[2:]),
     )
 
 
@@ -141,8 +139,7 @@ def _needs_hold_it_lacks(call: Call) -> bool:
 
 
 def _finish(node: ir.Node, lowered: Lowered) -> None:
-    outputs = lowered.outputs if lowered.outputs is not None else lowered.last
-    _replace(node, [outputs, lowered.last, *lowered.finals])
+    _replace(node, [lowered.outputs, lowered.last, *lowered.finals])
 
 
 def _replace(node: ir.Node, values: Sequence[ir.Value]) -> None:

@@ -92,9 +92,7 @@ def test_two_sequences_are_independent(tmp_path: Path) -> None:
 def test_two_sequences_that_must_be_of_one_length(tmp_path: Path) -> None:
     a, b = keras.Input((None, 3), name="a"), keras.Input((None, 2), name="b")
     y = L.LSTM(4)(L.Concatenate()([a, b]))
-    artifact = _export(
-        tmp_path, lively(keras.Model([a, b], y)), (normal(2, 5, 3), normal(2, 5, 2))
-    )
+    artifact = _export(tmp_path, lively(keras.Model([a, b], y)), (normal(2, 5, 3), normal(2, 5, 2)))
     assert shapes(artifact) == [["B", "T", 3], ["B", "T", 2]]
     with pytest.raises(InputError) as caught:
         rnnport.load(artifact).run(normal(2, 5, 3), normal(2, 9, 2))

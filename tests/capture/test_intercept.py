@@ -16,7 +16,7 @@ import tensorflow as tf
 import rnnport
 from rnnport.capture.context import TraceContext
 from rnnport.capture.intercept import current, intercepting
-from rnnport.capture.patches import REFERENCE_PATCHES, TRACE_PATCHES
+from rnnport.capture.patches import EAGER_PATCHES, GRAPH_PATCHES, TRACE_PATCHES
 from rnnport.errors import ConversionError, RnnportError
 from tests.tiny_keras import LOOPS, assert_same, bits, lively, normal, ops, reasons
 
@@ -27,7 +27,7 @@ _ABSENT = object()
 
 def _methods() -> list[Any]:
     """What stands in the patched classes right now."""
-    patches = [*TRACE_PATCHES, *REFERENCE_PATCHES]
+    patches = [*TRACE_PATCHES, *EAGER_PATCHES, *GRAPH_PATCHES]
     return [vars(p.owner).get(p.name, _ABSENT) for p in patches]
 
 
@@ -275,7 +275,7 @@ class _Branching(keras.Model):
 
     @tf.function
     def call(self, x: Any) -> Any:
-        if tf.reduce_sum(x) > 0.0:
+        if tf.reduce_sum(x) > 0.0:  # noqa: SIM108
             x = 2.0 * x
         else:
             x = x - 1.0

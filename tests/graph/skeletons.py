@@ -84,9 +84,7 @@ def ready(skeleton: Skeleton, target: str = "portable") -> Ready:
     return Ready(reports, Counter(count_ops(skeleton.model)), proto, session)
 
 
-def one_layer(
-    spec: RecurrentSpec, target: str = "portable", reads: Sequence[str] = READS
-) -> Ready:
+def one_layer(spec: RecurrentSpec, target: str = "portable", reads: Sequence[str] = READS) -> Ready:
     """A graph of one recurrent call: x, s0…, mask in; what `reads` names out."""
     specs: dict[str, RecurrentSpec] = {}
     inputs = [value("x", ["B", "T", spec.cells[0].features])]

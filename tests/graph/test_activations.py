@@ -49,7 +49,9 @@ def test_parameters_stand_in_order_without_gaps() -> None:
         "activation_alpha": [SIXTH, 0.8, 0.8, 0.9, 0.9],
         "activation_beta": [0.5, 0.6, 0.6],
     }
-    assert activation_attributes([cell("SimpleRNN", activation="Relu")]) == {"activations": ["Relu"]}
+    assert activation_attributes([cell("SimpleRNN", activation="Relu")]) == {
+        "activations": ["Relu"]
+    }
     gru = cell("GRU", activation=NAMED["LeakyRelu"], recurrent_activation=NAMED["HardSigmoid"])
     assert activation_attributes([gru]) == {
         "activations": ["HardSigmoid", "LeakyRelu"],

@@ -50,7 +50,10 @@ def _expected(mask: Any, x: Any, y: Any, backwards: bool) -> dict[str, Any]:
     batch, time = mask.shape
     order = list(range(time))[::-1] if backwards else list(range(time))
     processed = mask[:, order]
-    rows = [[t for t in order if mask[b, t]] + [t for t in order if not mask[b, t]] for b in range(batch)]
+    rows = [
+        [t for t in order if mask[b, t]] + [t for t in order if not mask[b, t]]
+        for b in range(batch)
+    ]
     lengths = mask.sum(1)
     rank = np.maximum(processed.cumsum(1) - 1, 0)  # which valid step was the last one
     expand = np.stack([y[rank[b], b] for b in range(batch)])

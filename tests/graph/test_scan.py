@@ -45,7 +45,9 @@ def _scan_body(proto: onnx.ModelProto) -> onnx.GraphProto:
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(("kind", "reset_after"), VARIANTS)
-def test_custom_activation(kind: CellKind, reset_after: bool, masked: bool, backwards: bool) -> None:
+def test_custom_activation(
+    kind: CellKind, reset_after: bool, masked: bool, backwards: bool
+) -> None:
     one = cell(kind, activation=SWISH, reset_after=reset_after, seed=2)
     for has_state in (False, True):
         spec = RecurrentSpec(

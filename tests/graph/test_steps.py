@@ -18,7 +18,9 @@ def _graph(time: int | str = 5) -> tuple[Emitter, ir.Value]:
     return Emitter(ir.Graph([x], [], nodes=[], opset_imports={"": 18}, name="g")), x
 
 
-def _slice(emit: Emitter, x: ir.Value, starts: list[int], ends: list[int], axes: list[int]) -> ir.Value:
+def _slice(
+    emit: Emitter, x: ir.Value, starts: list[int], ends: list[int], axes: list[int]
+) -> ir.Value:
     return emit.op("Slice", x, emit.ints(*starts), emit.ints(*ends), emit.ints(*axes))
 
 

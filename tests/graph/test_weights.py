@@ -24,7 +24,8 @@ def test_gate_orders_are_inverse(kind: CellKind, units: int, rows: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "keras", "onnx"), [("LSTM", "ifco", "iofc"), ("GRU", "zrh", "zrh"), ("SimpleRNN", *"ii")]
+    ("kind", "keras", "onnx"),
+    [("LSTM", "ifco", "iofc"), ("GRU", "zrh", "zrh"), ("SimpleRNN", *"ii")],
 )
 def test_gate_orders_by_name(kind: CellKind, keras: str, onnx: str) -> None:
     letters = np.array([ord(c) for c in keras], np.float32)
@@ -35,7 +36,11 @@ def test_gate_orders_by_name(kind: CellKind, keras: str, onnx: str) -> None:
 def test_layout(kind: CellKind) -> None:
     spec = cell(kind, features=3, units=2, reset_after=kind == "GRU")
     weights, wide = onnx_weights(spec), GATES[kind] * 2
-    assert (weights.w.shape, weights.r.shape, weights.b.shape) == ((wide, 3), (wide, 2), (2 * wide,))
+    assert (weights.w.shape, weights.r.shape, weights.b.shape) == (
+        (wide, 3),
+        (wide, 2),
+        (2 * wide,),
+    )
     assert np.array_equal(from_onnx_gates(kind, weights.w.T), spec.kernel)
     assert np.array_equal(from_onnx_gates(kind, weights.r.T), spec.recurrent_kernel)
     assert np.array_equal(from_onnx_gates(kind, weights.b[:wide]), spec.bias)

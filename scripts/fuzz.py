@@ -64,6 +64,8 @@ def run(n: int, seed: int, console: Console) -> Tally:
                 tally.failures.append((stack, error))
                 console.print(f"[red]FAILED[/red] {stack}\n  {type(error).__name__}: {error}")
             progress.advance(task)
+            if not console.is_terminal and tally.drawn % 50 == 0:
+                console.print(f"{tally.drawn} of {n}, {len(tally.failures)} failed")
 
         example()
     return tally

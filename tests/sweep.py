@@ -295,7 +295,7 @@ class _Builder:
             return L.Dropout(0.4)(x)
         if name == "Dense":
             return L.Dense(3)(x)
-        if name == "LayerNormalization":
+        if name == "LayerNormalization" and x.shape[-1] > 1:  # of one feature it is constant
             return L.LayerNormalization()(x)
         if name == "BatchNorm":
             return L.BatchNormalization()(x)

@@ -70,11 +70,11 @@ def read_cell(context: TraceContext, cell: Any, name: str) -> CellSpec:
         recurrent_kernel=_array(cell.recurrent_kernel),
         bias=bias,
         recurrent_bias=recurrent_bias,
-        activation=_activation(context, cell.activation),
+        activation=_activation(context, cell.activation, cell.units),
         recurrent_activation=(
             Activation("Sigmoid")
             if kind == "SimpleRNN"
-            else _activation(context, cell.recurrent_activation)
+            else _activation(context, cell.recurrent_activation, cell.units)
         ),
         reset_after=bool(getattr(cell, "reset_after", False)),
     )
@@ -98,11 +98,13 @@ def _array(variable: Any) -> FloatArray:
         return np.array(keras.ops.convert_to_numpy(variable), np.float32)
 
 
-def _activation(context: TraceContext, function: Any) -> Activation:
+def _activation(context: TraceContext, function: Any, units: int) -> Activation:
     known = context.activations.get(id(function))
     if known is not None:
         return known
     with context.standing_aside(), tf.init_scope():
+        if isinstance(function, keras.layers.Layer) and not function.built:
+            function.build((None, units))  # before it sees the grid and takes that for its width
         found = recognise(function)
         if found is None:
             label = getattr(function, "__name__", type(function).__name__)

@@ -148,8 +148,9 @@ def _sequence(emit: Emitter, steps: Sequence[ir.Value]) -> ir.Value:
         if wanted == [(id(s.source), s.axis, s.index) for s in found if s is not None]:
             source = first.source
             if (first.index, first.index + len(steps)) != (0, first.length):
-                start, end = emit.ints(first.index), emit.ints(first.index + len(steps))
-                source = emit.op("Slice", source, start, end, emit.ints(first.axis))
+                # Not a Slice, which would pass over steps that a short sequence lacks.
+                positions = emit.ints(*range(first.index, first.index + len(steps)))
+                source = emit.op("Gather", source, positions, axis=first.axis)
             return source if first.axis == 1 else emit.op("Transpose", source, perm=[1, 0, 2])
     lifted = [emit.op("Unsqueeze", v, emit.ints(1)) for v in steps]
     return emit.op("Concat", *lifted, axis=1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from rnnport.graph.activations import holds_state
+from rnnport.graph.activations import caveats, holds_state
 from rnnport.graph.call import Call, Lowered, MaskPlans
 from rnnport.graph.chain import fuse_chains
 from rnnport.graph.emit import Emitter, stand_in
@@ -152,6 +152,8 @@ def _replace(node: ir.Node, values: Sequence[ir.Value]) -> None:
 
 def _report(call: Call, how: str, reason: str) -> LayerReport:
     spec = call.spec
+    known = [] if how == "Scan" else [text for cell in spec.cells for text in caveats(cell)]
+    reason = "; ".join(dict.fromkeys([*([reason] if reason else []), *known]))
     return LayerReport(
         name=spec.name,
         kind=spec.layer_kind,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,9 +13,10 @@ import onnxruntime as ort
 import pytest
 import tensorflow as tf
 
+import rnnport
 from rnnport.capture.activation import recognise
 from rnnport.capture.onnx_body import activation_body
-from tests.tiny_keras import normal
+from tests.tiny_keras import assert_same, lively, normal
 
 K = keras.ops
 A = keras.activations
@@ -109,3 +111,12 @@ def test_bodies_compute_the_same(label: str) -> None:
 def test_a_function_of_another_shape_or_type_is_not_recognised() -> None:
     assert recognise(lambda x: x[:, :1]) is None
     assert recognise(lambda x: K.cast(x, "float64")) is None
+
+
+def test_an_activation_with_weights_of_its_own(tmp_path: Path) -> None:
+    x = keras.Input((None, 3))
+    model = lively(keras.Model(x, L.LSTM(4, activation=L.PReLU())(x)))
+    artifact = rnnport.export(model, tmp_path / "out")
+    assert [layer.lowering for layer in artifact.manifest.layers] == ["Scan"]
+    a = normal(3, 6, 3)
+    assert_same(model(a), rnnport.load(artifact).run(a))

@@ -10,7 +10,12 @@ import onnxruntime as ort
 import pytest
 
 import rnnport
-from rnnport.graph.activations import activation_attributes, emit_activation, holds_state
+from rnnport.graph.activations import (
+    activation_attributes,
+    caveats,
+    emit_activation,
+    holds_state,
+)
 from rnnport.graph.emit import Emitter
 from rnnport.recurrent import Activation, CellKind, RecurrentSpec
 from tests.graph.numpy_cells import activate, cell
@@ -80,7 +85,18 @@ def test_every_named_gate_in_onnxruntime(kind: CellKind, name: str) -> None:
     assert_like_numpy(spec, one_layer(spec), inputs)
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.xfail(
+                name == "Softplus", strict=True, reason="onnxruntime 1.31 computes log(1 + exp(x))"
+            ),
+        )
+        for name in NAMED
+    ],
+)
 def test_far_from_zero(name: str) -> None:
     """No named activation overflows where its exact value does not."""
     one = cell("SimpleRNN", features=1, units=1, activation=NAMED[name])
@@ -88,6 +104,12 @@ def test_far_from_zero(name: str) -> None:
     spec = RecurrentSpec("layer", "SimpleRNN", (one,))
     points = np.array([-3e4, -700.0, -100.0, -89.0, 0.0, 60.0, 89.0, 100.0, 700.0, 3e4], np.float32)
     assert_like_numpy(spec, one_layer(spec), {"x": points[:, None, None]})
+
+
+def test_what_overflows_is_said() -> None:
+    (text,) = caveats(cell("GRU", activation=NAMED["Softplus"]))
+    assert text == "onnxruntime's Softplus overflows to infinity above 88"
+    assert caveats(cell("LSTM")) == []
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
 import rnnport
 from rnnport.artifact.load import Artifact
+from rnnport.errors import InputError
 from tests.tiny_keras import assert_same, lively, lowerings, normal, ops, shapes
 
 L = keras.layers
@@ -86,7 +88,11 @@ def _keras_ops(cells: Any, x: Any) -> Any:
     return keras.ops.stack(outputs, axis=1), states
 
 
-CUTS = {"Gather", "Split"}  # single steps cut from a sequence
+def cut(artifact: Artifact) -> bool:
+    """Whether single steps are cut from a sequence."""
+    return ops(artifact)["Gather"] > 1 or "Split" in ops(artifact)
+
+
 STATES = 1  # Concat makes the shape of the zero states
 
 
@@ -105,7 +111,7 @@ def test_a_plain_chain_is_one_layer(form: Any, kind: str, tmp_path: Path) -> Non
     artifact = _export(tmp_path, form, getattr(L, f"{kind}Cell")(4))
     op = "RNN" if kind == "SimpleRNN" else kind
     assert (ops(artifact)[op], ops(artifact)["Concat"]) == (1, STATES)
-    assert not CUTS & set(ops(artifact))
+    assert not cut(artifact)
     assert lowerings(artifact) == [op]
 
 
@@ -132,7 +138,7 @@ def test_two_stacked_cells(tmp_path: Path) -> None:
     artifact = _export(tmp_path, body, L.LSTMCell(4), L.GRUCell(5))
     assert (ops(artifact)["LSTM"], ops(artifact)["GRU"]) == (1, 1)
     assert ops(artifact)["Concat"] == 2 * STATES
-    assert not CUTS & set(ops(artifact))
+    assert not cut(artifact)
 
 
 def test_feedback_is_not_fused(tmp_path: Path) -> None:
@@ -189,8 +195,18 @@ def test_a_part_of_the_sequence(tmp_path: Path) -> None:
 
     artifact = _export(tmp_path, body, L.LSTMCell(4), steps=8)
     assert (ops(artifact)["LSTM"], ops(artifact)["Concat"]) == (1, STATES)
-    assert ops(artifact)["Slice"] == 2  # of the sequence, and of its shape for the states
-    assert not CUTS & set(ops(artifact))
+    assert ops(artifact)["Gather"] == 1
+    assert not cut(artifact)
+
+
+def test_a_sequence_that_is_too_short_is_refused(tmp_path: Path) -> None:
+    """As in TensorFlow, and not run on the steps that are there."""
+    artifact = _export(tmp_path, _last, L.LSTMCell(4))
+    assert shapes(artifact) == [["B", "T", 3]]
+    runner = rnnport.load(artifact)
+    assert np.array_equal(runner.run(normal(2, 9, 3)), runner.run(normal(2, 9, 3)[:, :STEPS]))
+    with pytest.raises(InputError, match="indices element out of data bounds"):
+        runner.run(normal(2, STEPS - 1, 3))
 
 
 def test_backwards_and_with_gaps(tmp_path: Path) -> None:

@@ -1,0 +1,387 @@
+"""Models, files and arguments that are refused; the whole message is read."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
+
+import rnnport
+from rnnport.errors import (
+    ArtifactExists,
+    MissingSignature,
+    ModelFileError,
+    NotYetAvailable,
+    RnnportError,
+    UnsupportedModel,
+    UsageError,
+)
+from tests.capture.test_open import Hand, Tripled, model_with
+from tests.tiny_keras import normal
+
+L = keras.layers
+
+
+def refused(kind: type[RnnportError], model: Any, folder: Path, **options: Any) -> str:
+    """Export is refused, leaves nothing behind, and this is the message."""
+    before = sorted(p.name for p in folder.iterdir())
+    with pytest.raises(kind) as caught:
+        rnnport.export(model, folder / "out", **options)
+    assert type(caught.value) is kind
+    assert sorted(p.name for p in folder.iterdir()) == before
+    return str(caught.value)
+
+
+def message(subject: Any, received: str, expected: str, remedy: str) -> str:
+    return f"{subject} | received: {received} | expected: {expected} | remedy: {remedy}"
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    path = tmp_path / "none.keras"
+    assert refused(ModelFileError, path, tmp_path) == message(
+        path, "no such file", "a .keras or .h5 model file", "check the path"
+    )
+
+
+def test_text_named_keras(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_text("this is no model\n" * 9)
+    assert refused(ModelFileError, str(path), tmp_path) == message(
+        path,
+        "not a zip archive",
+        "a .keras archive written by model.save",
+        "save the model again, or copy the whole file",
+    )
+
+
+@pytest.mark.parametrize("kept", [2000, 0.5, 0.99])
+def test_truncated_keras(kept: float, tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    model_with().save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept if kept > 1 else kept * len(content))])
+    assert refused(ModelFileError, path, tmp_path) == message(
+        path,
+        "its beginning is a zip archive's, its end is missing: truncated",
+        "a .keras archive written by model.save",
+        "save the model again, or copy the whole file",
+    )
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(b"")
+    assert "received: not a zip archive" in refused(ModelFileError, path, tmp_path)
+
+
+def test_damaged_inside(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    model_with().save(path)
+    content = bytearray(path.read_bytes())
+    middle = content.index(b"model.weights.h5") + 4000
+    content[middle] ^= 255
+    path.write_bytes(content)
+    assert refused(ModelFileError, path, tmp_path) == message(
+        path,
+        "BadZipFile: Bad CRC-32 for file 'model.weights.h5'",
+        "a model this Keras can load",
+        "open it with the Keras that wrote it and save it again as .keras",
+    )
+
+
+def test_h5_that_is_no_hdf5(tmp_path: Path) -> None:
+    path = tmp_path / "m.h5"
+    path.write_bytes(b"PK\x03\x04 something else")
+    assert refused(ModelFileError, path, tmp_path) == message(
+        path, "not an HDF5 file", "a model written by model.save('x.h5')", "save it again"
+    )
+
+
+def test_weights_alone(tmp_path: Path) -> None:
+    path = tmp_path / "m.weights.h5"
+    model_with().save_weights(path)
+    text = refused(ModelFileError, path, tmp_path)
+    assert text.startswith(f"{path} | received: ")
+    assert "No model config found" in text
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "saved_model"
+    path.mkdir()
+    assert refused(ModelFileError, path, tmp_path) == message(
+        path,
+        "a folder",
+        "a .keras or .h5 model file",
+        "SavedModel folders are not supported yet: save the model with model.save('x.keras')",
+    )
+
+
+@pytest.mark.parametrize(("name", "shown"), [("m.pt", "'.pt'"), ("model", "'nothing'")])
+def test_unknown_suffix(name: str, shown: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"weights")
+    assert refused(ModelFileError, path, tmp_path) == message(
+        path,
+        f"a file ending in {shown}",
+        "a name ending in .keras, .h5 or .hdf5",
+        "rename the file to what it is",
+    )
+
+
+def test_unknown_custom_layer(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    model_with(Tripled()).save(path)
+    assert refused(UnsupportedModel, _rezipped(path), tmp_path) == message(
+        f"model in {path}",
+        "a class that Keras does not know: 'Tripled'",
+        "only what Keras knows, or what is given",
+        "pass custom_objects={'Tripled': Tripled}, or register it with "
+        "@keras.saving.register_keras_serializable() before",
+    )
+
+
+def test_unknown_layer_in_an_h5_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.h5"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save_model_to_hdf5(model_with(Tripled()), str(path))
+    assert refused(UnsupportedModel, path, tmp_path) == message(
+        f"model in {path}",
+        "a layer that Keras does not know: 'Tripled'",
+        "only what Keras knows, or what is given",
+        "pass custom_objects={'Tripled': Tripled}, or register it with "
+        "@keras.saving.register_keras_serializable() before",
+    )
+
+
+def _rezipped(path: Path) -> Path:
+    """The same archive, its custom layer from a module that nobody has.
+
+    A module that can be imported would be.
+    """
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = parts["config.json"].replace(b"tests.capture.", b"nobody_has.")
+    parts["config.json"] = config
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_lambda_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    model_with(L.Lambda(lambda x: 2.0 * x)).save(path)
+    assert refused(UnsupportedModel, path, tmp_path) == message(
+        f"model in {path}",
+        "Python code of a lambda, which loading would run",
+        "a file that brings no code along",
+        "replace the lambda by a layer class or a named function, or build the model in "
+        "Python, load its weights and export the live object",
+    )
+
+
+def _twice(x: Any) -> Any:
+    return 2.0 * x
+
+
+def test_unknown_activation_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    model_with(L.LSTM(3, activation=_twice, return_sequences=True)).save(path)
+    text = refused(UnsupportedModel, _rezipped(path), tmp_path)
+    assert text == message(
+        f"model in {path}",
+        "a function that Keras does not know: '_twice'",
+        "only what Keras knows, or what is given",
+        "pass custom_objects={'_twice': _twice}, or register it with "
+        "@keras.saving.register_keras_serializable() before",
+    )
+    artifact = rnnport.export(path, tmp_path / "out", custom_objects={"_twice": _twice})
+    assert [layer.lowering for layer in artifact.manifest.layers] == ["LSTM", "LSTM"]
+
+
+def test_sequential_of_unknown_features(tmp_path: Path) -> None:
+    model = keras.Sequential([L.LSTM(4), L.Dense(2)], name="lazy")
+    assert refused(MissingSignature, model, tmp_path) == message(
+        "Sequential model 'lazy'",
+        "a model that was never built or called",
+        "known input features",
+        "call model.build((None, None, features)), or pass input_signature="
+        "[tf.TensorSpec([None, None, features], tf.float32)]",
+    )
+    assert not model.built
+
+
+def test_an_empty_sequential(tmp_path: Path) -> None:
+    text = refused(MissingSignature, keras.Sequential(name="empty"), tmp_path)
+    assert text.startswith("Sequential model 'empty' | received: a model that was never built")
+
+
+def test_subclassed_that_was_never_called(tmp_path: Path) -> None:
+    assert refused(MissingSignature, Hand(), tmp_path) == message(
+        "Hand 'hand'",
+        "a model whose input shapes nobody recorded",
+        "a model that was called once, or an input_signature",
+        "call it on one batch, or pass input_signature=[tf.TensorSpec([None, None, 8])]",
+    )
+
+
+def test_two_arguments_of_which_keras_records_one(tmp_path: Path) -> None:
+    class Two(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="two")
+            self.rnn = L.LSTM(4)
+
+        def call(self, signal: Any, start: Any, *, scale: float = 1.0) -> Any:
+            return self.rnn(signal, initial_state=[start, start]) * scale
+
+    model = Two()
+    model(normal(2, 5, 3), normal(2, 4))
+    assert refused(MissingSignature, model, tmp_path) == message(
+        "Two 'two'",
+        "a call of 2 inputs (signal, start), of which Keras records one",
+        "an input_signature",
+        "pass input_signature with one tf.TensorSpec for each, in this order",
+    )
+
+
+def test_an_unbuilt_cell(tmp_path: Path) -> None:
+    assert refused(MissingSignature, L.GRUCell(4, name="bare"), tmp_path) == message(
+        "cell 'bare'",
+        "a cell that was never built",
+        "known input features",
+        "call cell.build((None, features)), or pass input_signature="
+        "[tf.TensorSpec([None, features], tf.float32)]",
+    )
+
+
+def test_a_function_without_signature(tmp_path: Path) -> None:
+    assert refused(MissingSignature, tf.function(lambda x: x), tmp_path) == message(
+        "tf.function",
+        "no input_signature",
+        "known shapes and dtypes",
+        "pass input_signature=[tf.TensorSpec([None, None, 8], tf.float32)]",
+    )
+
+
+@pytest.mark.parametrize(
+    ("thing", "name"),
+    [(42, "builtins.int"), (None, "builtins.NoneType"), (lambda x: x, "builtins.function")],
+)
+def test_no_model_at_all(thing: Any, name: str, tmp_path: Path) -> None:
+    assert refused(UnsupportedModel, thing, tmp_path) == message(
+        "model",
+        name,
+        "a Keras 3 model, layer or cell, a tf.function, or the path of a model file",
+        "rebuild it with Keras 3; tf_keras models and TensorFlow 1 code are not supported yet",
+    )
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64", "float16"])
+def test_other_policies(policy: str, tmp_path: Path) -> None:
+    x = keras.Input((None, 3))
+    y = L.LSTM(4, name="one", dtype=policy)(x)
+    model = keras.Model(x, L.Dense(2, name="two", dtype=policy)(y))
+    assert refused(UnsupportedModel, model, tmp_path) == message(
+        f"dtype policy {policy!r} of one, two",
+        policy,
+        "float32",
+        "rebuild the model under keras.config.set_dtype_policy('float32') and "
+        "copy the weights with set_weights",
+    )
+
+
+def test_two_policies_at_once(tmp_path: Path) -> None:
+    x = keras.Input((None, 3))
+    y = x
+    for n in range(6):
+        y = L.GRU(4, return_sequences=True, name=f"half{n}", dtype="mixed_float16")(y)
+    model = keras.Model(x, L.LSTM(2, name="double", dtype="float64")(y))
+    lines = refused(UnsupportedModel, model, tmp_path).splitlines()
+    assert [line.split(" | ")[0] for line in lines] == [
+        "dtype policy 'mixed_float16' of half0, half1, half2, half3, half4, half5",
+        "dtype policy 'float64' of double",
+    ]
+
+
+def test_keywords_whose_time_has_not_come(tmp_path: Path) -> None:
+    given: dict[str, Any] = {
+        "source_format": "tf_keras",
+        "states": {"a": "b"},
+        "checkpoint": "x",
+        "encoder": "e",
+        "decoder": "d",
+        "decoder_inputs": ["i"],
+        "generate": 1,
+        "precision": "float16",
+    }
+    text = refused(NotYetAvailable, object(), tmp_path, **given)
+    assert text.splitlines() == [
+        message(
+            f"keyword {name!r}",
+            repr(value),
+            "nothing: this version does not implement it yet",
+            "leave it out",
+        )
+        for name, value in given.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (
+            {"target": "tpu"},
+            message("target", "'tpu'", "one of portable, cpu, cuda", "choose one"),
+        ),
+        ({"opset": 9}, message("opset", "9", "18", "leave it out")),
+    ],
+)
+def test_wrong_values(given: dict[str, Any], text: str, tmp_path: Path) -> None:
+    assert refused(UsageError, object(), tmp_path, **given) == text
+
+
+def test_a_target_that_is_not_empty(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "precious.txt").write_text("mine")
+    assert refused(ArtifactExists, model_with(), tmp_path) == message(
+        f"folder {out}",
+        "not empty (1 entries)",
+        "a new or empty folder",
+        "pass overwrite=True (--overwrite) to replace it, or choose another folder",
+    )
+    text = refused(ArtifactExists, model_with(), tmp_path, overwrite=True)
+    assert text == message(
+        f"folder {out}",
+        "not empty (1 entries), without rnnport.json",
+        "an rnnport artifact to overwrite",
+        "choose another folder, or empty this one",
+    )
+    assert (out / "precious.txt").read_text() == "mine"
+
+
+def test_an_operation_without_onnx(tmp_path: Path) -> None:
+    class Angles(L.Layer):
+        def call(self, x: Any) -> Any:
+            return tf.math.lgamma(tf.abs(x) + 1.0)
+
+    text = refused(UnsupportedModel, model_with(Angles()), tmp_path)
+    assert text == message(
+        "TensorFlow operation Lgamma",
+        "an operation tf2onnx has no ONNX for",
+        "operations that ONNX can express",
+        "replace it in the model, or leave it outside and apply it to the output",
+    )
+
+
+def test_verify_refuses_the_same_files(tmp_path: Path) -> None:
+    artifact = rnnport.export(model_with(), tmp_path / "out")
+    with pytest.raises(ModelFileError, match="no such file"):
+        rnnport.verify(artifact, model=tmp_path / "none.keras")

@@ -19,7 +19,7 @@ from rnnport.graph.activations import (
 from rnnport.graph.emit import Emitter
 from rnnport.recurrent import Activation, CellKind, RecurrentSpec
 from tests.graph.numpy_cells import activate, cell
-from tests.graph.skeletons import assert_like_numpy, draw, model, one_layer, value
+from tests.graph.skeletons import assert_like_numpy, draw, one_layer, value
 from tests.tiny_keras import assert_same, lively, normal, ops
 
 L = keras.layers
@@ -137,11 +137,6 @@ def test_which_gates_hold() -> None:
         "GRU": ["Tanh", "Sigmoid", "HardSigmoid", "Softsign"],
         "SimpleRNN": [],
     }
-
-
-def test_model_of_nothing_else() -> None:
-    x = value("x", ["B", "U"])
-    assert model([x], [], [x]).graph.inputs == [x]
 
 
 BIDIRECTIONAL: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {

@@ -13,7 +13,7 @@ import rnnport
 from rnnport.errors import ArtifactDamaged
 from rnnport.graph import finish
 from rnnport.graph.finish import count_ops, describe, write_onnx
-from rnnport.recurrent import Activation, RecurrentSpec
+from rnnport.recurrent import RecurrentSpec
 from rnnport.spec import Port
 from tests.graph.numpy_cells import cell
 from tests.graph.skeletons import one_layer, value
@@ -128,4 +128,3 @@ def test_exported_metadata(tmp_path: Path) -> None:
     assert json.loads(facts["rnnport.inputs"])[0]["shape"] == ["B", "T", 3]
     assert [p["shape"] for p in json.loads(facts["rnnport.outputs"])] == [["B", 4]]
     assert [layer["name"] for layer in json.loads(facts["rnnport.layers"])] == ["listener"]
-    assert Activation("Tanh").fusable

@@ -6,9 +6,11 @@ is checked by the export itself, on golden samples of several sizes.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rnnport.capture.quiet import quiet
 from rnnport.capture.reference import Reference
 from rnnport.capture.source import Input, Source
 from rnnport.capture.wording import gist
@@ -154,13 +156,15 @@ class _Prober:
         """Whether TensorFlow accepts these sizes; notes who refused."""
         by_axis = {(s.input, s.axis): size for s, size in sizes.items()}
         ports = _ports(self.source, self.sampling, {}, by_axis)
-        try:
-            self.reference.eager(draw(ports, {}, seed=1))
-        except Exception as error:  # whatever the model's own code raises is the answer
-            self.layer = self.reference.failed_in or self.source.name
-            self.reason = gist(error)
-            return False
-        return True
+        with quiet():
+            try:
+                self.reference.eager(draw(ports, {}, seed=1))
+                return True
+            except Exception as error:  # whatever the model's own code raises is the answer
+                self.layer = self.reference.failed_in or self.source.name
+                self.reason = gist(error)
+            gc.collect()  # TensorFlow logs what a failed loop left behind when it is freed
+        return False
 
 
 def find_axes(source: Source, sampling: Mapping[str, Sampling], reference: Reference) -> AxisPlan:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import onnx
 import tensorflow as tf
 
 from rnnport.capture.extra_ops import EXTRA_OPS
+from rnnport.capture.quiet import quiet
 from rnnport.errors import ConversionError
 
 __all__ = ["activation_body", "convert"]
@@ -33,21 +31,6 @@ class _Traced:
         return self._concrete
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow")]
-    levels = [(logger, logger.level) for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in levels:
-            logger.setLevel(level)
-
-
 def convert(
     concrete: Any,
     *,
@@ -66,7 +49,7 @@ def convert(
     Raises:
         ConversionError: tf2onnx failed; carries its own words.
     """
-    with _ONE_AT_A_TIME, _quiet():
+    with _ONE_AT_A_TIME, quiet():
         from tf2onnx import convert as tf2onnx_convert
         from tf2onnx import utils as tf2onnx_utils
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import sys
 import tempfile
 import time
 import warnings
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -33,14 +35,22 @@ class Tally:
     def __init__(self) -> None:
         self.drawn = 0
         self.options: Counter[tuple[str, str]] = Counter()
-        self.failures: list[tuple[sweep.Stack, Exception]] = []
+        self.failures: list[tuple[sweep.Stack, str]] = []
         self.worst = 0.0
 
     def see(self, ratio: float) -> None:
         self.worst = max(self.worst, ratio)
 
+    def add(self, other: Tally) -> None:
+        self.drawn += other.drawn
+        self.options += other.options
+        self.failures += other.failures
+        self.worst = max(self.worst, other.worst)
 
-def run(n: int, seed: int, console: Console) -> Tally:
+
+def run(n: int, seed: int) -> Tally:
+    warnings.simplefilter("ignore")
+    console = Console()
     tally = Tally()
     with tempfile.TemporaryDirectory() as name, Progress(console=console) as progress:
         task = progress.add_task("random models", total=n)
@@ -61,14 +71,27 @@ def run(n: int, seed: int, console: Console) -> Tally:
             try:
                 sweep.check(stack, Path(name) / "out", tally.see)
             except Exception as error:  # a refusal counts as a failure like any other
-                tally.failures.append((stack, error))
-                console.print(f"[red]FAILED[/red] {stack}\n  {type(error).__name__}: {error}")
+                text = f"{type(error).__name__}: {error}"
+                tally.failures.append((stack, text))
+                console.print(f"[red]FAILED[/red] {stack}\n  {text}")
             progress.advance(task)
             if not console.is_terminal and tally.drawn % 50 == 0:
                 console.print(f"{tally.drawn} of {n}, {len(tally.failures)} failed")
 
         example()
     return tally
+
+
+def spread(n: int, seed: int, jobs: int) -> Tally:
+    """Share the models among processes."""
+    if jobs == 1:
+        return run(n, seed)
+    shares = [n // jobs + (i < n % jobs) for i in range(jobs)]
+    whole = Tally()
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        for part in pool.map(run, shares, range(seed, seed + jobs)):
+            whole.add(part)
+    return whole
 
 
 def report(tally: Tally, seconds: float, console: Console) -> None:
@@ -91,11 +114,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=500, help="how many models (default 500)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same models")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, each with its own seed")
     given_ = parser.parse_args()
-    warnings.simplefilter("ignore")
     console = Console()
     start = time.perf_counter()
-    tally = run(given_.n, given_.seed, console)
+    tally = spread(given_.n, given_.seed, given_.jobs)
     report(tally, time.perf_counter() - start, console)
     rare = [key for key, count in tally.options.items() if count < RARE]
     if given_.n >= 500 and rare:

@@ -44,9 +44,21 @@ class Activation:
     label: str = ""
 
     @property
+    def obstacle(self) -> str:
+        """Why the fused operators cannot compute it; empty where they can.
+
+        onnxruntime's kernels compute softplus as log(1 + exp(x)): infinity above 88 (1.31, CPU).
+        """
+        if self.op == "Custom":
+            return f"activation {self.label} is not one ONNX names"
+        if self.op == "Softplus":
+            return "activation softplus overflows in onnxruntime's fused operators"
+        return ""
+
+    @property
     def fusable(self) -> bool:
-        """Whether ONNX's LSTM, GRU and RNN operators know it by name."""
-        return self.op != "Custom"
+        """Whether the fused LSTM, GRU and RNN operators compute it for every finite input."""
+        return not self.obstacle
 
     def same_as(self, other: Activation) -> bool:
         """Equal as a function, as far as the description tells."""

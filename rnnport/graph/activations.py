@@ -11,14 +11,11 @@ import onnx_ir as ir
 from rnnport.graph.emit import Emitter
 from rnnport.recurrent import Activation, CellSpec
 
-__all__ = ["activation_attributes", "caveats", "emit_activation", "holds_state", "roles"]
+__all__ = ["activation_attributes", "emit_activation", "holds_state", "roles"]
 
 _TAKES_ALPHA = {"Affine", "HardSigmoid", "ScaledTanh", "Elu", "LeakyRelu", "ThresholdedRelu"}
 _TAKES_BETA = {"Affine", "HardSigmoid", "ScaledTanh"}
 _DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "SimpleRNN": ["Tanh"]}
-
-# What onnxruntime's operators do otherwise than the formula says (1.31, CPU: seen).
-_CAVEATS = {"Softplus": "onnxruntime's Softplus overflows to infinity above 88"}
 
 # Gates that reach exactly 1 at +1e30, and those that also reach exactly 0 at −1e30.
 _REACH_ONE = {"Sigmoid", "HardSigmoid", "Tanh", "Softsign"}
@@ -52,11 +49,6 @@ def activation_attributes(cells: Sequence[CellSpec]) -> dict[str, Any]:
     if betas:
         attributes["activation_beta"] = betas
     return attributes
-
-
-def caveats(cell: CellSpec) -> list[str]:
-    """What the reader should know of the fused operator with these activations."""
-    return [_CAVEATS[op] for op in dict.fromkeys(a.op for a in roles(cell)) if op in _CAVEATS]
 
 
 def holds_state(cell: CellSpec) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from rnnport.graph.activations import caveats, holds_state
+from rnnport.graph.activations import holds_state
 from rnnport.graph.call import Call, Lowered, MaskPlans
 from rnnport.graph.chain import fuse_chains
 from rnnport.graph.emit import Emitter, stand_in
@@ -107,9 +107,9 @@ def _partner(skeleton: Skeleton, node: ir.Node, later: Sequence[ir.Node]) -> ir.
 
 def _lower_one(call: Call, target: str) -> Lowered:
     cells = call.spec.cells
-    unknown = [a for cell in cells for a in cell.activations if not a.fusable]
-    if unknown:
-        return lower_scan(call, f"activation {unknown[0].label} is not one ONNX names")
+    obstacles = [a.obstacle for cell in cells for a in cell.activations if a.obstacle]
+    if obstacles:
+        return lower_scan(call, obstacles[0])
     if call.spec.unit_mask:
         return lower_scan(call, "the mask treats every unit on its own")
     simple = all(cell.kind == "SimpleRNN" for cell in cells)
@@ -152,8 +152,6 @@ def _replace(node: ir.Node, values: Sequence[ir.Value]) -> None:
 
 def _report(call: Call, how: str, reason: str) -> LayerReport:
     spec = call.spec
-    known = [] if how == "Scan" else [text for cell in spec.cells for text in caveats(cell)]
-    reason = "; ".join(dict.fromkeys([*([reason] if reason else []), *known]))
     return LayerReport(
         name=spec.name,
         kind=spec.layer_kind,

@@ -66,19 +66,26 @@ class Port(Strict, frozen=True, kw_only=True):
 
 
 class State(Strict, frozen=True, kw_only=True):
-    """A recurrent state carried by a stream form.
+    """A state carried from one call of a stream form to the next. All zeros is a fresh stream.
 
     Attributes:
         input: name of the graph input that takes the state.
         output: name of the graph output that gives its next value.
         dtype: NumPy dtype name.
-        shape: as in Port.
+        shape: as in Port; axis 0 is the batch.
+        start: the model input whose value a stream may start from instead of zeros, or "".
     """
 
     input: str
     output: str
     dtype: str
     shape: list[Axis]
+    start: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the two have in common: "lstm_h" of lstm_h_in and lstm_h_out."""
+        return self.input.removesuffix("_in")
 
 
 StructureKind = Literal["leaf", "tuple", "list", "dict"]
@@ -117,6 +124,8 @@ class Form(Strict, frozen=True, kw_only=True):
         inputs: graph inputs in call order, states left out.
         outputs: graph outputs in order, states left out.
         states: state pairs; empty for model.onnx.
+        fixed: inputs of a stream form that stay the same for the whole stream; all others are
+            given anew for every step.
         op_counts: nodes by op type, subgraphs included.
     """
 
@@ -125,6 +134,7 @@ class Form(Strict, frozen=True, kw_only=True):
     inputs: list[Port]
     outputs: list[Port]
     states: list[State] = []
+    fixed: list[str] = []
     op_counts: dict[str, int] = {}
 
 

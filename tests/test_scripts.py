@@ -86,7 +86,7 @@ def test_no_machine_in_tracked_files() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["see /work/main", "/root/x", "file:///opt/a", "--index-url x", "https://pypi.org/simple/a"],
+    ["see /work/one", "/root/x", "file:///opt/a", "--index-url x", "https://pypi.org/simple/a"],
 )
 def test_machine_pattern_finds(line: str) -> None:
     assert FOREIGN.search(line)

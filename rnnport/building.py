@@ -26,13 +26,14 @@ from rnnport.capture.trace import Trace, trace
 from rnnport.errors import ConversionError, RnnportError
 from rnnport.graph.finish import count_ops, describe, write_onnx
 from rnnport.graph.lower import lower
+from rnnport.graph.skeleton import Skeleton
 from rnnport.parity.tolerance import TOLERANCES
-from rnnport.parity.verify import check_golden
+from rnnport.parity.verify import Run, check_golden
 from rnnport.runtime.session import open_session
 from rnnport.spec import Check, FixedAxis, Form, LayerReport, Port, Sampling
 from rnnport.versions import VERSION
 
-__all__ = ["Built", "Progress", "Settings", "best_build"]
+__all__ = ["Built", "Progress", "Settings", "best_build", "graph_facts", "run_form", "write_graph"]
 
 Progress = Callable[[str, float], None]
 
@@ -60,10 +61,22 @@ class _Attempt:
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A graph in the draft folder and the evidence for it."""
+    """A graph in the draft folder and the evidence for it.
+
+    Attributes:
+        plan: dynamic axes.
+        traced: the trace.
+        skeleton: not lowered.
+        form: the file and its ports.
+        layers: how each recurrent layer was lowered.
+        cases: golden cases.
+        checks: the graph against TensorFlow on them.
+        notes: what the reader should know.
+    """
 
     plan: AxisPlan
     traced: Trace
+    skeleton: Skeleton
     form: Form
     layers: list[LayerReport]
     cases: list[GoldenCase]
@@ -213,6 +226,7 @@ def _build(
     traced = traced if traced is not None else trace(source, attempt.trace_shapes)
     skeleton = build_skeleton(traced, plan.ports, settings.opset)
     progress("lowering", 0.6)
+    unlowered = skeleton.copy()
     layers = lower(skeleton, settings.target)
     layers += [
         LayerReport(name=o.name, kind=o.kind, units=[], lowering="tf2onnx", reason=o.reason)
@@ -225,10 +239,10 @@ def _build(
             f"model {source.name!r}", "; ".join(notes), "a model that runs", "run it once yourself"
         )
     outputs = output_ports(traced.output_names, traced.output_shapes, cases, sizes)
-    facts = _facts(source, plan.ports, outputs, layers, settings)
+    facts = graph_facts(source, plan.ports, outputs, layers, settings)
     describe(skeleton.model, plan.ports, outputs, facts, VERSION)
     path = folder / "model.onnx"
-    data = _write(skeleton.model, path)
+    data = write_graph(skeleton.model, path)
     form = Form(
         record=record(path),
         data=[record(d) for d in data],
@@ -238,10 +252,15 @@ def _build(
     )
     progress("comparing with TensorFlow", 0.8)
     checks = _check(folder, form, cases)
-    return Built(plan, traced, form, layers, cases, checks, notes)
+    return Built(plan, traced, unlowered, form, layers, cases, checks, notes)
 
 
-def _write(model: ir.Model, path: Path) -> list[Path]:
+def write_graph(model: ir.Model, path: Path) -> list[Path]:
+    """Write a finished graph.
+
+    Raises:
+        ConversionError: ONNX's checker refuses it.
+    """
     try:
         return write_onnx(model, path)
     except onnx.checker.ValidationError as error:
@@ -255,26 +274,34 @@ def _write(model: ir.Model, path: Path) -> list[Path]:
 
 def _check(folder: Path, form: Form, cases: Sequence[GoldenCase]) -> list[Check]:
     """Run the written graph on the golden cases, on CPU."""
-    names = [p.name for p in form.outputs]
     try:
-        session = open_session(folder / form.record.file, provider="cpu")
+        run = run_form(folder, form)
     except Exception as error:  # onnxruntime's loader raises many types
         note = f"onnxruntime refused the graph: {' '.join(str(error).split())[:300]}"
         return [Check(name="load", output="", error=None, bound=0.0, passed=False, note=note)]
+    return check_golden(cases, run, [p.name for p in form.outputs], TOLERANCES["cpu"])
+
+
+def run_form(folder: Path, form: Form) -> Run:
+    """A form on onnxruntime's CPU provider: arrays by input name in, by output name out."""
+    session = open_session(folder / form.record.file, provider="cpu")
+    names = [*(p.name for p in form.outputs), *(s.output for s in form.states)]
 
     def run(inputs: Mapping[str, Any]) -> dict[str, Any]:
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
-    return check_golden(cases, run, names, TOLERANCES["cpu"])
+    return run
 
 
-def _facts(
+def graph_facts(
     source: Source,
     inputs: Sequence[Port],
     outputs: Sequence[Port],
     layers: Sequence[LayerReport],
     settings: Settings,
 ) -> dict[str, str]:
+    """What a lone .onnx file tells about itself."""
+
     def text(value: Any) -> str:
         return msgspec.json.encode(value).decode()
 

@@ -18,7 +18,8 @@ from rnnport.capture.refuse import refuse_dtypes
 from rnnport.capture.source import Source
 from rnnport.capture.trace import Trace, input_sampling, trace
 from rnnport.errors import ConversionError, ParityError, Reason
-from rnnport.spec import Check, Manifest, Sampling, Streamable
+from rnnport.spec import Check, Manifest, Sampling
+from rnnport.stream_form import Stream, build_stream
 from rnnport.versions import library_versions
 
 __all__ = ["Progress", "Settings", "run_export"]
@@ -57,9 +58,11 @@ def run_export(
         )
         if settings.verify and not built.passed:
             raise _parity_error(source, built.checks)
+        progress("streaming", 0.85)
+        stream = build_stream(source, built, reference, draft.folder, settings)
         progress("saving", 0.95)
         write_golden(draft.folder / GOLDEN_FILE, built.cases)
-        artifact = draft.commit(_manifest(source, built, draft, settings))
+        artifact = draft.commit(_manifest(source, built, stream, draft, settings))
         progress("done", 1.0)
         return artifact
 
@@ -91,23 +94,28 @@ def _try_trace(source: Source, shapes: list[list[int | None]]) -> Trace | None:
         return None
 
 
-def _manifest(source: Source, built: Built, draft: Draft, settings: Settings) -> Manifest:
+def _manifest(
+    source: Source, built: Built, stream: Stream, draft: Draft, settings: Settings
+) -> Manifest:
     versions = library_versions(*_LIBRARIES)
+    forms = {"model": built.form}
+    if stream.form is not None:
+        forms["stream"] = stream.form
     return Manifest(
         name=settings.name or source.name,
         versions=versions,
         source={"kind": source.kind, "framework": f"keras {versions.get('keras', '')}".strip()},
         target=settings.target,
         opset=settings.opset,
-        forms={"model": built.form},
+        forms=forms,
         input_structure=source.structure,
         output_structure=built.traced.structure,
         golden=record(draft.folder / GOLDEN_FILE),
         layers=built.layers,
         fixed_axes=list(built.plan.fixed),
-        streamable=Streamable(ok=False, reason="this version of rnnport writes no stream form yet"),
+        streamable=stream.verdict,
         notes=_notes(source, built),
-        parity=built.checks,
+        parity=[*built.checks, *stream.checks],
     )
 
 

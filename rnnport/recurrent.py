@@ -137,6 +137,8 @@ class RecurrentSpec:
         has_mask: a mask is given.
         unit_mask: the mask is (B, T, U): every unit is masked on its own.
         step: a single step of a bare cell, no time axis.
+        inner: starts anew for every step of an outer sequence; never carried in a stream.
+        stream: a step masked before any valid one gives the initial state, not zeros.
         pair: the two directions of one Bidirectional share this name.
     """
 
@@ -151,6 +153,8 @@ class RecurrentSpec:
     has_mask: bool = False
     unit_mask: bool = False
     step: bool = False
+    inner: bool = False
+    stream: bool = False
     pair: str = ""
 
     @property

@@ -74,6 +74,7 @@ class State(Strict, frozen=True, kw_only=True):
         dtype: NumPy dtype name.
         shape: as in Port; axis 0 is the batch.
         start: the model input whose value a stream may start from instead of zeros, or "".
+        end: the model output that gives the value out and that the stream form leaves out, or "".
     """
 
     input: str
@@ -81,6 +82,7 @@ class State(Strict, frozen=True, kw_only=True):
     dtype: str
     shape: list[Axis]
     start: str = ""
+    end: str = ""
 
     @property
     def name(self) -> str:

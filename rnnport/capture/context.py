@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from rnnport.recurrent import Activation, CellSpec, RecurrentSpec
+from rnnport.graph.skeleton import Spec
+from rnnport.recurrent import Activation, CellSpec
 
 __all__ = ["InputFact", "OpaqueLayer", "TraceContext"]
 
@@ -41,7 +42,7 @@ class TraceContext:
     """Collects while a model is traced; one for each trace.
 
     Attributes:
-        specs: marker token to the recurrent call it stands for.
+        specs: marker token to the layer's call it stands for.
         facts: what Embedding and Masking layers revealed.
         opaque: recurrent layers left to tf2onnx.
         suspended: handlers stand aside while positive.
@@ -51,11 +52,12 @@ class TraceContext:
         activations: activation id to spec.
         keep: objects whose id is a key above, kept alive.
         names: how often each name was asked for.
-        calling: the Keras layers being called, outermost first.
+        inner: how many TimeDistributed layers stand around the call.
+        prefixed: the causal convolution being called has its context already.
         failed_in: name of the innermost layer an exception came out of.
     """
 
-    specs: dict[str, RecurrentSpec] = field(default_factory=dict)
+    specs: dict[str, Spec] = field(default_factory=dict)
     facts: list[InputFact] = field(default_factory=list)
     opaque: list[OpaqueLayer] = field(default_factory=list)
     suspended: int = 0
@@ -65,7 +67,8 @@ class TraceContext:
     activations: dict[int, Activation] = field(default_factory=dict)
     keep: list[Any] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
-    calling: list[Any] = field(default_factory=list)
+    inner: int = 0
+    prefixed: bool = False
     failed_in: str = ""
 
     @contextmanager
@@ -76,6 +79,15 @@ class TraceContext:
             yield
         finally:
             self.suspended -= 1
+
+    @contextmanager
+    def folded(self) -> Iterator[None]:
+        """Batch and time are one axis: what is called now starts anew for every step."""
+        self.inner += 1
+        try:
+            yield
+        finally:
+            self.inner -= 1
 
     @contextmanager
     def half_of(self, pair: str, *, input_order: bool) -> Iterator[None]:

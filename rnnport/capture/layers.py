@@ -16,6 +16,7 @@ from rnnport.recurrent import STATES, RecurrentSpec
 __all__ = [
     "bidirectional_call",
     "cell_call",
+    "element_arguments",
     "embedding_call",
     "masking_call",
     "plain_recurrent",
@@ -93,6 +94,7 @@ def rnn_call(
         has_state=bool(states),
         has_mask=mask is not None,
         unit_mask=mask is not None and len(mask.shape) == 3,
+        inner=context.inner > 0,
         pair=pair,
     )
     outputs, last, *finals = emit(
@@ -204,14 +206,20 @@ def time_distributed_call(
     mask: Any = None,
 ) -> Any:
     """TimeDistributed.call with batch and time folded into one axis around the inner layer."""
-    shape = tf.shape(inputs)
-    kwargs: dict[str, Any] = {}
-    if layer.layer._call_has_mask_arg and mask is not None:
-        kwargs["mask"] = _fold(mask)
-    if layer.layer._call_has_training_arg:
-        kwargs["training"] = training
-    outputs = layer.layer.call(_fold(inputs), **kwargs)
-    return _unfold(outputs, shape, inputs.shape[:2])
+    kwargs = element_arguments(layer.layer, None if mask is None else _fold(mask), training)
+    with context.folded():
+        outputs = layer.layer.call(_fold(inputs), **kwargs)
+    return _unfold(outputs, tf.shape(inputs), inputs.shape[:2])
+
+
+def element_arguments(layer: Any, mask: Any, training: Any) -> dict[str, Any]:
+    """What TimeDistributed hands to its inner layer beside the element."""
+    arguments: dict[str, Any] = {}
+    if mask is not None and layer._call_has_mask_arg:
+        arguments["mask"] = mask
+    if layer._call_has_training_arg:
+        arguments["training"] = training
+    return arguments
 
 
 def _fold(x: Any) -> Any:
@@ -250,6 +258,7 @@ def cell_call(
         cells=(read_cell(context, cell, cell.name),),
         has_state=True,
         step=True,
+        inner=context.inner > 0,
     )
     given = [_floats(s) for s in tree.flatten(states)]
     finals = emit(

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnnport.capture.context import TraceContext
-from rnnport.recurrent import RecurrentSpec
+from rnnport.graph.skeleton import Spec
 
 __all__ = ["emit"]
 
@@ -19,7 +19,7 @@ def _never_runs(*_: Any) -> Any:
 
 def emit(
     context: TraceContext,
-    spec: RecurrentSpec,
+    spec: Spec,
     inputs: Sequence[Any],
     shapes: Sequence[Sequence[int | None]],
 ) -> list[Any]:
@@ -28,7 +28,7 @@ def emit(
     Args:
         context: remembers the spec under the marker's token.
         spec: what the marker stands for.
-        inputs: tensors in the order RecurrentSpec gives.
+        inputs: tensors in the order the spec gives.
         shapes: static shape of each output, None where dynamic.
 
     Returns:

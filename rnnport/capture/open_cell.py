@@ -14,7 +14,7 @@ from rnnport.capture.specs import shape_of
 from rnnport.errors import MissingSignature
 from rnnport.spec import Structure
 
-__all__ = ["from_cell", "is_cell"]
+__all__ = ["from_cell", "is_cell", "layer_of_cell"]
 
 
 def is_cell(layer: Any) -> bool:
@@ -62,6 +62,27 @@ def from_cell(cell: Any, kind: str, signature: Any) -> Source:
         structure=Structure(kind="tuple", items=[Structure(kind="leaf", name=n) for n in names]),
         layer=cell,
         output_names=("y", *(f"{name}_out" for name in state_names)),
+    )
+
+
+def layer_of_cell(source: Source) -> Source | None:
+    """The cell over a whole sequence, x (B, T, F) to y (B, T, U); None for other models."""
+    if not source.kind.startswith("cell ("):
+        return None
+    layer = keras.layers.RNN(source.layer, return_sequences=True, name=source.name)
+    features = source.inputs[0].shape[-1]
+
+    def call(flat: Sequence[Any]) -> Any:
+        return layer(flat[0])
+
+    return Source(
+        name=source.name,
+        kind=source.kind,
+        call=call,
+        inputs=(Input("x", "float32", (None, None, features)),),
+        structure=Structure(kind="leaf", name="x"),
+        layer=layer,
+        output_names=source.output_names[:1],
     )
 
 

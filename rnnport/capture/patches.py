@@ -13,7 +13,7 @@ from tensorflow.python.eager.polymorphic_function.polymorphic_function import (
     Function as TensorFlowFunction,
 )
 
-from rnnport.capture import layers
+from rnnport.capture import carried, layers
 from rnnport.capture.context import TraceContext
 from rnnport.capture.intercept import Patch
 
@@ -85,13 +85,11 @@ def _mapped(
     if inputs.shape[1] is not None:
         return original(layer, inputs, training=training, mask=mask)
     elements = {"x": _swap(inputs)}
-    if mask is not None and layer.layer._call_has_mask_arg:
+    if mask is not None:
         elements["mask"] = _swap(mask)
 
     def step(given: dict[str, Any]) -> Any:
-        extra = {"training": training} if layer.layer._call_has_training_arg else {}
-        if "mask" in given:
-            extra["mask"] = given["mask"]
+        extra = layers.element_arguments(layer.layer, given.get("mask"), training)
         return layer.layer.call(given["x"], **extra)
 
     return _swap(tf.map_fn(step, elements, fn_output_signature=tf.float32))
@@ -122,4 +120,9 @@ TRACE_PATCHES = [
     Patch(keras.layers.SimpleRNNCell, "call", layers.cell_call),
     Patch(keras.layers.Embedding, "call", layers.embedding_call),
     Patch(keras.layers.Masking, "call", layers.masking_call),
+    Patch(keras.layers.Conv1D, "call", carried.conv_call),
+    Patch(keras.layers.Conv1D, "_compute_causal_padding", carried.causal_padding),
+    Patch(keras.layers.ZeroPadding1D, "call", carried.padding_call),
+    Patch(keras.layers.GlobalAveragePooling1D, "call", carried.average_call),
+    Patch(keras.layers.GlobalMaxPooling1D, "call", carried.maximum_call),
 ]

@@ -40,11 +40,17 @@ class Reference:
         self._seen: set[tuple[Any, ...]] = set()
         self.failed_in = ""
 
-    def eager(self, inputs: Arrays) -> list[NDArray[np.generic]]:
-        """Flat outputs, computed op by op: every check Keras makes in Python is made."""
+    def eager(self, inputs: Arrays, watching: Sequence[Patch] = ()) -> list[NDArray[np.generic]]:
+        """Flat outputs, computed op by op: every check Keras makes in Python is made.
+
+        Args:
+            inputs: input name to array.
+            watching: further patches.
+        """
         context = TraceContext()
+        patches = [*EAGER_PATCHES, *watching]
         try:
-            return [np.asarray(y) for y in self._call(context, self._flat(inputs), EAGER_PATCHES)]
+            return [np.asarray(y) for y in self._call(context, self._flat(inputs), patches)]
         except Exception:
             self.failed_in = context.failed_in
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ from rnnport.capture.onnx_body import convert
 from rnnport.capture.trace import Trace
 from rnnport.errors import Reason, UnsupportedModel
 from rnnport.graph.emit import initializer
-from rnnport.graph.skeleton import DOMAIN, OP, Skeleton
+from rnnport.graph.skeleton import DOMAIN, OP, Skeleton, Spec, op_of
 from rnnport.spec import Port
 
 __all__ = ["build_skeleton"]
@@ -38,7 +38,7 @@ def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton
         traced.concrete, opset=opset, handlers={"PyFunc": (_marker, [])}, domains=[(DOMAIN, 1)]
     )
     model = ir.from_proto(proto)
-    _restore_domain(model)
+    _tell_apart(model, traced.context.specs)
     _refuse_foreign(model, opset)
     _name_inputs(model.graph, traced, ports)
     for value, name in zip(list(model.graph.outputs), traced.output_names, strict=True):
@@ -57,11 +57,15 @@ def _marker(ctx: Any, node: Any, name: str, args: Any) -> None:
     node.set_attr("token", token)
 
 
-def _restore_domain(model: ir.Model) -> None:
-    """Markers in the branches of a condition: tf2onnx forgets the domain as it copies them."""
+def _tell_apart(model: ir.Model, specs: Mapping[str, Spec]) -> None:
+    """Give every marker the operator of what it stands for.
+
+    tf2onnx forgets the domain of markers in the branches of a condition.
+    """
     for node in model.graph.all_nodes():
         if node.op_type == OP:
             node.domain = DOMAIN
+            node.op_type = op_of(specs[node.attributes["token"].as_string()])
 
 
 def _name_inputs(graph: ir.Graph, traced: Trace, ports: Sequence[Port]) -> None:

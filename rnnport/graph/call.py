@@ -49,6 +49,16 @@ class Call:
     plans: MaskPlans
     wants_states: tuple[bool, ...] = ()
 
+    @property
+    def before(self) -> ir.Value:
+        """The output before any valid step, (B, U) or a scalar.
+
+        Zeros in Keras, even where an initial state is given; in a stream the output carried.
+        """
+        if not self.spec.stream:
+            return self.emit.real(0.0)
+        return self.cell_states()[-1][0]
+
     def cell_states(self) -> list[tuple[ir.Value, ...]]:
         """Initial states grouped by cell; empty groups for zeros."""
         if not self.states:
@@ -82,27 +92,36 @@ class Lowered:
 def shape_outputs(call: Call, y: ir.Value, mask: ir.Value, seen: ir.Value | None) -> ir.Value:
     """What Keras gives on masked steps: zeros, or the last output and zeros before the first.
 
+    In a stream the output carried from before takes the place of the latter zeros.
+
     Args:
         call: the node.
         y: (B, T, U) with the last output repeated on masked steps.
         mask: valid steps, in the same time order as y.
-        seen: whether a valid step has come yet, or None where y is zero before it anyway.
+        seen: whether a valid step has come yet, or None where y is right before it anyway.
     """
     if not call.spec.zero_output_for_mask:
-        return _where(call, seen, y)
+        return _where(call, seen, y, _each_step(call))
+    zero = call.emit.real(0.0)
     if call.spec.unreversed_zeros:
-        return _where(call, call.emit.flip(mask, 1), _where(call, seen, y))
-    return _where(call, mask, y)
+        return _where(call, call.emit.flip(mask, 1), _where(call, seen, y, zero), zero)
+    return _where(call, mask, y, zero)
 
 
-def _where(call: Call, chosen: ir.Value | None, y: ir.Value) -> ir.Value:
-    """Y where chosen, zero elsewhere; chosen has the mask's shape."""
+def _each_step(call: Call) -> ir.Value:
+    """`call.before` as it stands against (B, T, U)."""
+    before = call.before
+    return call.emit.op("Unsqueeze", before, call.emit.ints(1)) if call.spec.stream else before
+
+
+def _where(call: Call, chosen: ir.Value | None, y: ir.Value, other: ir.Value) -> ir.Value:
+    """Y where chosen, `other` elsewhere; chosen has the mask's shape."""
     if chosen is None:
         return y
     emit = call.emit
     if not call.spec.unit_mask:
         chosen = emit.op("Unsqueeze", chosen, emit.ints(2))
-    return emit.op("Where", chosen, y, emit.real(0.0))
+    return emit.op("Where", chosen, y, other)
 
 
 def shape_last(call: Call, last: ir.Value, mask: ir.Value, any_valid: ir.Value | None) -> ir.Value:
@@ -112,7 +131,7 @@ def shape_last(call: Call, last: ir.Value, mask: ir.Value, any_valid: ir.Value |
         call: the node.
         last: the last valid step's output.  # (B, U)
         mask: valid steps in processing order.  # (B, T)
-        any_valid: (B, 1), or None where `last` is zero for rows without a valid step anyway.
+        any_valid: (B, 1), or None where `last` is right for rows without a valid step anyway.
     """
     emit = call.emit
     if call.spec.zero_output_for_mask:
@@ -122,4 +141,4 @@ def shape_last(call: Call, last: ir.Value, mask: ir.Value, any_valid: ir.Value |
         return emit.op("Where", at_end, last, emit.real(0.0))
     if any_valid is None:
         return last
-    return emit.op("Where", any_valid, last, emit.real(0.0))
+    return emit.op("Where", any_valid, last, call.before)

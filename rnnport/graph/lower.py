@@ -6,17 +6,20 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
+from rnnport.carried import ContextSpec, PoolSpec
 from rnnport.graph.activations import holds_state
 from rnnport.graph.call import Call, Lowered, MaskPlans
 from rnnport.graph.chain import fuse_chains
 from rnnport.graph.emit import Emitter, stand_in
 from rnnport.graph.lower_compact import lower_compact
+from rnnport.graph.lower_context import lower_context
 from rnnport.graph.lower_hold import lower_hold
 from rnnport.graph.lower_pair import can_pair, lower_pair
 from rnnport.graph.lower_plain import lower_plain
+from rnnport.graph.lower_pool import lower_pool
 from rnnport.graph.lower_scan import lower_scan
 from rnnport.graph.lower_step import lower_step
-from rnnport.graph.skeleton import DOMAIN, Skeleton
+from rnnport.graph.skeleton import CONTEXT, DOMAIN, POOL, Skeleton
 from rnnport.graph.tidy import tidy
 from rnnport.spec import LayerReport
 
@@ -35,6 +38,7 @@ def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
     Returns:
         How each recurrent layer was lowered, in the order of their first call.
     """
+    _lower_carried(skeleton)
     fuse_chains(skeleton)
     plans = MaskPlans()
     reports: list[LayerReport] = []
@@ -67,6 +71,19 @@ def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
     skeleton.model.graph.opset_imports.pop(DOMAIN, None)
     tidy(skeleton.model)
     return _without_repeats(reports)
+
+
+def _lower_carried(skeleton: Skeleton) -> None:
+    """Contexts and poolings; no rows in the report, since they are no recurrent layers."""
+    for node in [*skeleton.nodes(CONTEXT), *skeleton.nodes(POOL)]:
+        spec, graph = skeleton.any_spec(node), node.graph
+        assert isinstance(graph, ir.Graph)
+        emit = Emitter(graph, before=node, weights=skeleton.model.graph, prefix=f"{spec.name}/")
+        inputs = [v for v in node.inputs if v is not None]
+        if isinstance(spec, ContextSpec):
+            _replace(node, lower_context(emit, spec, inputs))
+        elif isinstance(spec, PoolSpec):
+            _replace(node, lower_pool(emit, spec, inputs))
 
 
 def _call(

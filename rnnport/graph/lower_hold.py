@@ -58,7 +58,8 @@ def finish_hold(call: Call, y: ir.Value, final: ir.Value, how: str) -> Lowered:
     assert mask is not None
     backwards = spec.go_backwards
     seen = any_valid = None
-    if call.states:  # from zero states what is held is zero already
+    # From zero states what is held is zero already; a stream gives what it holds.
+    if call.states and not spec.stream:
         seen = seen_in_input_order(emit, mask, backwards=backwards)
         any_valid = last_step(emit, seen, backwards=backwards)
         if spec.unit_mask:

@@ -1,4 +1,4 @@
-"""The skeleton: plain ONNX plus `rnnport::Recurrent` nodes, and what each of them means."""
+"""The skeleton: plain ONNX plus rnnport's own nodes, and what each of them means."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from rnnport.carried import ContextSpec, PoolSpec
 from rnnport.recurrent import RecurrentSpec
 
-__all__ = ["DOMAIN", "OP", "Skeleton"]
+__all__ = ["CONTEXT", "DOMAIN", "OP", "POOL", "Skeleton", "Spec", "op_of"]
 
 DOMAIN = "rnnport"
-OP = "Recurrent"
+OP, CONTEXT, POOL = "Recurrent", "Context", "Pool"
+
+Spec = RecurrentSpec | ContextSpec | PoolSpec
+
+
+def op_of(spec: Spec) -> str:
+    """The operator of DOMAIN that stands for a call."""
+    if isinstance(spec, RecurrentSpec):
+        return OP
+    return CONTEXT if isinstance(spec, ContextSpec) else POOL
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,17 +29,31 @@ class Skeleton:
     """A traced model before its recurrent layers are lowered.
 
     Attributes:
-        model: the graph; `Recurrent` nodes carry a string attribute `token`.
-        specs: token to the recurrent call it stands for.
+        model: the graph; nodes of DOMAIN carry a string attribute `token`.
+        specs: token to the call it stands for.
     """
 
     model: ir.Model
-    specs: dict[str, RecurrentSpec]
+    specs: dict[str, Spec]
+
+    def nodes(self, op: str) -> list[ir.Node]:
+        """Every node of this operator of DOMAIN, subgraphs included, in topological order."""
+        return [n for n in self.model.graph.all_nodes() if (n.domain, n.op_type) == (DOMAIN, op)]
 
     def recurrent_nodes(self) -> list[ir.Node]:
         """Every `Recurrent` node, subgraphs included, in topological order."""
-        return [n for n in self.model.graph.all_nodes() if (n.domain, n.op_type) == (DOMAIN, OP)]
+        return self.nodes(OP)
+
+    def any_spec(self, node: ir.Node) -> Spec:
+        """What a node of DOMAIN stands for."""
+        return self.specs[node.attributes["token"].as_string()]
 
     def spec(self, node: ir.Node) -> RecurrentSpec:
         """What a `Recurrent` node stands for."""
-        return self.specs[node.attributes["token"].as_string()]
+        found = self.any_spec(node)
+        assert isinstance(found, RecurrentSpec)
+        return found
+
+    def copy(self) -> Skeleton:
+        """A copy that can be lowered without touching this one; weights are shared."""
+        return Skeleton(self.model.clone(), dict(self.specs))

@@ -1,0 +1,236 @@
+"""The stream form: every state at the border of the graph, kept only after the proof.
+
+Whether a model can be streamed is not concluded from its layers: the lifted graph is run in random
+chunks and in single steps against the whole run, and what differs is not streamable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import onnx_ir as ir
+
+from rnnport.artifact.manifest import record
+from rnnport.building import Built, Settings, graph_facts, run_form, write_graph
+from rnnport.capture.causality import find_blame
+from rnnport.capture.open_cell import layer_of_cell
+from rnnport.capture.reference import Reference
+from rnnport.capture.skeleton import build_skeleton
+from rnnport.capture.source import Source
+from rnnport.capture.trace import trace
+from rnnport.errors import ConversionError
+from rnnport.graph.finish import count_ops, describe
+from rnnport.graph.lift import CannotLift, Lifted, lift
+from rnnport.graph.lower import lower
+from rnnport.graph.skeleton import Skeleton
+from rnnport.parity.streaming import Cut, check_streaming, cuts
+from rnnport.spec import Check, FixedAxis, Form, LayerReport, Port, State, Streamable
+from rnnport.versions import VERSION
+
+__all__ = ["STREAM_FILE", "Stream", "build_stream"]
+
+STREAM_FILE = "stream.onnx"
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """The verdict, and the form where there is one.
+
+    Attributes:
+        verdict: streamable or why not.
+        form: stream.onnx in the draft folder, or None.
+        checks: the proof.
+    """
+
+    verdict: Streamable
+    form: Form | None = None
+    checks: Sequence[Check] = ()
+
+
+def build_stream(
+    source: Source, built: Built, reference: Reference, folder: Path, settings: Settings
+) -> Stream:
+    """Lift, lower, write and prove the stream form.
+
+    Args:
+        source: the model.
+        built: its whole form, right already.
+        reference: the model in TensorFlow, to find out who looks ahead.
+        folder: receives stream.onnx.
+        settings: what was asked for.
+    """
+    obstacle = _obstacle(built)
+    if obstacle is not None:
+        return Stream(obstacle)
+    path = folder / STREAM_FILE
+    try:
+        skeleton, ports = _skeleton(source, built, settings)
+        lifted = lift(skeleton, ports)
+        form = _write(skeleton, lifted, source, built, path, settings)
+    except CannotLift as error:
+        return Stream(_no(error.reason, error.layer))
+    except ConversionError as error:
+        path.unlink(missing_ok=True)
+        return Stream(_no(error.reasons[0].received, source.name))
+    checks, found = _prove(form, built, folder)
+    if all(check.passed for check in checks):
+        return Stream(Streamable(ok=True), form, checks)
+    for file in (form.record, *form.data):
+        (folder / file.file).unlink()
+    return Stream(_blame(source, built, reference, checks, found))
+
+
+def _no(reason: str, layer: str = "") -> Streamable:
+    return Streamable(ok=False, reason=reason, layer=layer)
+
+
+def _obstacle(built: Built) -> Streamable | None:
+    """What can be said before anything is lifted."""
+    for layer in built.layers:
+        if layer.lowering == "tf2onnx":
+            return _no(f"{layer.reason}; its state stays inside the graph", layer.name)
+    if not built.skeleton.specs:
+        return _no("no layer has a state to carry")
+    if not _timed(built.plan.ports) and not _steps(built.skeleton):
+        fixed = next((f for f in built.plan.fixed if f.axis == 1), None)
+        return _fixed_time(fixed) if fixed else _no("no input has a time axis")
+    return None
+
+
+def _fixed_time(fixed: FixedAxis) -> Streamable:
+    return _no(f"the length is fixed at {fixed.size}: {fixed.reason}", fixed.layer)
+
+
+def _timed(ports: Sequence[Port]) -> bool:
+    return any(_letter_t(axis) for port in ports for axis in port.shape)
+
+
+def _letter_t(axis: int | str) -> bool:
+    return isinstance(axis, str) and axis.startswith("T")
+
+
+def _steps(skeleton: Skeleton) -> bool:
+    """Whether the model computes one step."""
+    nodes = skeleton.recurrent_nodes()
+    return bool(nodes) and all(skeleton.spec(node).step for node in nodes)
+
+
+def _skeleton(source: Source, built: Built, settings: Settings) -> tuple[Skeleton, Sequence[Port]]:
+    """The skeleton to lift; a bare cell is put into a layer, so that it takes chunks too."""
+    layer = layer_of_cell(source)
+    if layer is None:
+        return built.skeleton, built.plan.ports
+    port = built.plan.ports[0]
+    port = msgspec.structs.replace(port, shape=[port.shape[0], "T", *port.shape[1:]])
+    traced = trace(layer, [[None if isinstance(a, str) else a for a in port.shape]])
+    return build_skeleton(traced, [port], settings.opset), [port]
+
+
+def _write(
+    skeleton: Skeleton,
+    lifted: Lifted,
+    source: Source,
+    built: Built,
+    path: Path,
+    settings: Settings,
+) -> Form:
+    lower(skeleton, settings.target)
+    inputs = [_one_time(port) for port in lifted.inputs]
+    by_name = {port.name: port for port in built.form.outputs}
+    cell = layer_of_cell(source) is not None
+    outputs = [_output(by_name[name], cell) for name in lifted.outputs]
+    states = [_as_claimed(state, inputs) for state in _starts(lifted.states, built, cell)]
+    _describe(skeleton.model, inputs, outputs, states, source, built.layers, settings)
+    data = write_graph(skeleton.model, path)
+    return Form(
+        record=record(path),
+        data=[record(d) for d in data],
+        inputs=inputs,
+        outputs=outputs,
+        states=states,
+        fixed=[port.name for port in inputs if not _timed([port])] if _timed(inputs) else [],
+        op_counts=count_ops(skeleton.model),
+    )
+
+
+def _one_time(port: Port) -> Port:
+    """All sequences of a stream advance together: one letter."""
+    return msgspec.structs.replace(port, shape=["T" if _letter_t(a) else a for a in port.shape])
+
+
+def _output(port: Port, cell: bool) -> Port:
+    if not cell:
+        return _one_time(port)
+    return msgspec.structs.replace(port, shape=[port.shape[0], "T", *port.shape[1:]])
+
+
+def _starts(states: Sequence[State], built: Built, cell: bool) -> list[State]:
+    """A bare cell's states may start from what the whole form takes, and end what it gives."""
+    if not cell:
+        return list(states)
+    starts, ends = built.form.inputs[1:], built.form.outputs[1:]
+    return [
+        msgspec.structs.replace(state, start=start.name, end=end.name)
+        for state, start, end in zip(states, starts, ends, strict=True)
+    ]
+
+
+def _as_claimed(state: State, inputs: Sequence[Port]) -> State:
+    """The batch axis as the inputs have it: a model may fix its size."""
+    return msgspec.structs.replace(state, shape=[inputs[0].shape[0], *state.shape[1:]])
+
+
+def _describe(
+    model: ir.Model,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    states: Sequence[State],
+    source: Source,
+    layers: Sequence[LayerReport],
+    settings: Settings,
+) -> None:
+    facts = graph_facts(source, inputs, outputs, layers, settings)
+    facts["rnnport.states"] = msgspec.json.encode(states).decode()
+    taken = [Port(name=s.input, dtype=s.dtype, shape=s.shape) for s in states]
+    given = [Port(name=s.output, dtype=s.dtype, shape=s.shape) for s in states]
+    describe(model, [*inputs, *taken], [*outputs, *given], facts, VERSION)
+
+
+def _prove(form: Form, built: Built, folder: Path) -> tuple[list[Check], list[Cut]]:
+    shortest = min((size for letter, size in built.plan.sizes.items() if letter != "B"), default=4)
+    found = cuts(built.form, form, shortest=shortest)
+    try:
+        runs = run_form(folder, built.form), run_form(folder, form)
+    except Exception as error:  # onnxruntime's loader raises many types
+        note = f"onnxruntime refused the graph: {' '.join(str(error).split())[:300]}"
+        return [_failed(note)], found
+    return check_streaming(built.form, form, *runs, found), found
+
+
+def _failed(note: str) -> Check:
+    return Check(name="stream", output="", error=None, bound=0.0, passed=False, note=note)
+
+
+def _blame(
+    source: Source,
+    built: Built,
+    reference: Reference,
+    checks: Sequence[Check],
+    found: Sequence[Cut],
+) -> Streamable:
+    """Name the layer that looks ahead, or else say what was seen."""
+    inputs = {port.name: found[0].inputs[port.name] for port in built.form.inputs}
+    time = sum(found[0].lengths)
+    end = time - time // 3
+    beginning = {
+        p.name: inputs[p.name][:, :end] if _timed([p]) else inputs[p.name] for p in built.plan.ports
+    }
+    blame = find_blame(reference, inputs, beginning, time, end)
+    if blame is not None:
+        return _no(blame.reason, blame.layer)
+    failed = next(check for check in checks if not check.passed)
+    seen = failed.note or f"output {failed.output!r} differs by {failed.error:.2g}"
+    return _no(f"chunks do not add up to the whole run ({failed.name}: {seen})", source.name)

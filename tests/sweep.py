@@ -339,6 +339,23 @@ def scan_expected(stack: Stack) -> bool:
     return False
 
 
+def streams_expected(stack: Stack) -> bool:
+    """Whether nothing in the model looks ahead, and its length is open."""
+    handed = False
+    for layer in stack.layers:
+        if layer.wrapper == "TimeDistributed":
+            continue
+        if layer.unroll or layer.wrapper or layer.go_backwards:
+            return False
+        stacked = layer.kind in ("RNN(cell)", "StackedRNNCells")
+        if layer.initial_state == "from previous" and handed and not stacked:
+            return False
+        handed = True
+    carried = any(layer.wrapper != "TimeDistributed" for layer in stack.layers)
+    unrolled = any(layer.unroll for layer in stack.layers)
+    return not unrolled and (carried or not stack.return_sequences)
+
+
 def check(stack: Stack, folder: Path, seen: Callable[[float], None] = lambda error: None) -> None:
     """Export, compare at fresh sizes and masks, and look at the graph.
 
@@ -352,6 +369,8 @@ def check(stack: Stack, folder: Path, seen: Callable[[float], None] = lambda err
     ops = artifact.manifest.forms["model"].op_counts
     assert not {"Loop", "If"} & set(ops), ops
     assert scan_expected(stack) or "Scan" not in ops, (ops, artifact.manifest.layers)
+    streamable = artifact.manifest.streamable
+    assert streamable.ok == streams_expected(stack), streamable
     report = rnnport.verify(folder, model=model)
     for row in (*artifact.manifest.parity, *report.checks):
         if row.error is not None and row.bound:

@@ -66,7 +66,7 @@ def lift(skeleton: Skeleton, ports: Sequence[Port]) -> Lifted:
     graph = skeleton.model.graph
     _refuse(skeleton)
     work = _Lift(skeleton, dict(zip(graph.inputs, ports, strict=True)))
-    for node in list(_carried(skeleton)):
+    for node in _carried(skeleton):
         work.lift(node)
     kept = [v for v in graph.inputs if v in work.ports]
     states = list(_without_ends(graph, work.found, work.steps))
@@ -115,12 +115,12 @@ def _refuse(skeleton: Skeleton) -> None:
             raise CannotLift(name, f"{kind} reads the sequence from its end")
 
 
-def _carried(skeleton: Skeleton) -> Iterator[ir.Node]:
-    """Nodes with a state, in the order of the graph."""
-    for node in skeleton.model.graph.all_nodes():
-        known = node.domain == DOMAIN and node.op_type in (OP, CONTEXT, POOL)
-        if known and not skeleton.any_spec(node).inner:
-            yield node
+def _carried(skeleton: Skeleton) -> list[ir.Node]:
+    """Nodes with a state, in the order the layers were called in."""
+    order = {token: number for number, token in enumerate(skeleton.specs)}
+    nodes = [node for op in (OP, CONTEXT, POOL) for node in skeleton.nodes(op)]
+    carried = [node for node in nodes if not skeleton.any_spec(node).inner]
+    return sorted(carried, key=lambda node: order[node.attributes["token"].as_string()])
 
 
 class _Lift:

@@ -92,8 +92,6 @@ def _obstacle(built: Built) -> Streamable | None:
     for layer in built.layers:
         if layer.lowering == "tf2onnx":
             return _no(f"{layer.reason}; its state stays inside the graph", layer.name)
-    if not built.skeleton.specs:
-        return _no("no layer has a state to carry")
     if not _timed(built.plan.ports) and not _steps(built.skeleton):
         fixed = next((f for f in built.plan.fixed if f.axis == 1), None)
         return _fixed_time(fixed) if fixed else _no("no input has a time axis")

@@ -48,7 +48,7 @@ class Tally:
         self.worst = max(self.worst, other.worst)
 
 
-def run(n: int, seed: int) -> Tally:
+def run(n: int, seed: int, causal: bool = False) -> Tally:
     warnings.simplefilter("ignore")
     console = Console()
     tally = Tally()
@@ -63,7 +63,7 @@ def run(n: int, seed: int) -> Tally:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(sweep.stacks())
+        @given(sweep.stacks(causal=causal))
         def example(stack: sweep.Stack) -> None:
             tally.drawn += 1
             tally.options.update(set(sweep.options(stack)))
@@ -82,14 +82,14 @@ def run(n: int, seed: int) -> Tally:
     return tally
 
 
-def spread(n: int, seed: int, jobs: int) -> Tally:
+def spread(n: int, seed: int, jobs: int, causal: bool) -> Tally:
     """Share the models among processes."""
     if jobs == 1:
-        return run(n, seed)
+        return run(n, seed, causal)
     shares = [n // jobs + (i < n % jobs) for i in range(jobs)]
     whole = Tally()
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        for part in pool.map(run, shares, range(seed, seed + jobs)):
+        for part in pool.map(run, shares, range(seed, seed + jobs), [causal] * jobs):
             whole.add(part)
     return whole
 
@@ -115,10 +115,11 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=500, help="how many models (default 500)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same models")
     parser.add_argument("--jobs", type=int, default=1, help="processes, each with its own seed")
+    parser.add_argument("--causal", action="store_true", help="only models that must stream")
     given_ = parser.parse_args()
     console = Console()
     start = time.perf_counter()
-    tally = spread(given_.n, given_.seed, given_.jobs)
+    tally = spread(given_.n, given_.seed, given_.jobs, given_.causal)
     report(tally, time.perf_counter() - start, console)
     rare = [key for key, count in tally.options.items() if count < RARE]
     if given_.n >= 500 and rare:

@@ -8,7 +8,7 @@ export did not use.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ import keras
 import numpy as np
 
 import rnnport
+from rnnport.parity.streaming import random_lengths
+from rnnport.parity.tolerance import TOLERANCES
+from rnnport.samples import MASK_KINDS, draw
 
 L = keras.layers
 
@@ -110,12 +113,28 @@ def layers() -> st.SearchStrategy[Layer]:
     )
 
 
-def stacks() -> st.SearchStrategy[Stack]:
-    """A whole model."""
+def causal_layers() -> st.SearchStrategy[Layer]:
+    """One recurrent layer that never looks ahead, and what a stream can have behind it."""
+    return layers().flatmap(
+        lambda layer: st.builds(
+            replace,
+            st.just(layer),
+            wrapper=st.sampled_from(["", "", "", "", "TimeDistributed"]),
+            go_backwards=st.just(False),
+            unroll=st.just(False),
+            initial_state=st.sampled_from(["zeros", "zeros", "given"]),
+            after=st.sampled_from(["", "Dropout", "Dense", "LayerNormalization", "CausalConv"]),
+        )
+    )
+
+
+def stacks(*, causal: bool = False) -> st.SearchStrategy[Stack]:
+    """A whole model; a causal one must stream."""
+    one = causal_layers() if causal else layers()
     return st.builds(
         Stack,
         front=st.sampled_from(["none", "Masking", "Embedding", "mask_zero", "mask input"]),
-        layers=st.lists(layers(), min_size=1, max_size=3).map(tuple),
+        layers=st.lists(one, min_size=1, max_size=3).map(tuple),
         return_sequences=st.booleans(),
         return_state=st.booleans(),
         features=st.integers(1, 6),
@@ -298,6 +317,9 @@ class _Builder:
             return L.LayerNormalization()(x)
         if name == "BatchNorm":
             return L.BatchNormalization()(x)
+        masked = self.stack.front not in ("none", "Embedding")
+        if name == "CausalConv" and sequences and not masked:  # Conv1D would drop the mask
+            return L.Conv1D(4, 3, dilation_rate=2, padding="causal")(x)
         if name == "TimeDistributed" and sequences:
             return L.TimeDistributed(L.Dense(2))(x)
         return x
@@ -351,9 +373,7 @@ def streams_expected(stack: Stack) -> bool:
         if layer.initial_state == "from previous" and handed and not stacked:
             return False
         handed = True
-    carried = any(layer.wrapper != "TimeDistributed" for layer in stack.layers)
-    unrolled = any(layer.unroll for layer in stack.layers)
-    return not unrolled and (carried or not stack.return_sequences)
+    return not any(layer.unroll for layer in stack.layers)
 
 
 def check(stack: Stack, folder: Path, seen: Callable[[float], None] = lambda error: None) -> None:
@@ -371,9 +391,48 @@ def check(stack: Stack, folder: Path, seen: Callable[[float], None] = lambda err
     assert scan_expected(stack) or "Scan" not in ops, (ops, artifact.manifest.layers)
     streamable = artifact.manifest.streamable
     assert streamable.ok == streams_expected(stack), streamable
+    if streamable.ok:
+        check_stepper(folder, stack.seed)
     report = rnnport.verify(folder, model=model)
     for row in (*artifact.manifest.parity, *report.checks):
         if row.error is not None and row.bound:
             seen(row.error / row.bound)
     failed = [row for row in report.checks if not row.passed]
     assert not failed, failed[:3]
+
+
+def check_stepper(folder: Path, seed: int) -> None:
+    """The streaming law through the public API: whole, random chunks, single steps."""
+    runner = rnnport.load(folder, provider="cpu")
+    model, form = runner.manifest.forms["model"], runner.manifest.forms["stream"]
+    rng = np.random.default_rng(seed)
+    batch, time = 2, int(rng.integers(5, 24))
+    starts = {state.start for state in form.states} - {""}
+    # Keras gives zeros before the first valid step even where it starts from a given state.
+    mask = str(rng.choice(["none", "right"] if starts else MASK_KINDS))
+    inputs = draw(model.inputs, {"B": batch, "T": time}, mask=mask, seed=seed)
+    held = {name: inputs[name] for name in (*form.fixed, *starts)}
+    moving = {p.name: inputs[p.name] for p in form.inputs if p.name not in form.fixed}
+    lengths = random_lengths(time, rng)
+    chunked = runner.stepper(batch_size=batch, fixed=held)
+    single = runner.stepper(batch_size=batch, fixed=held)
+    at = 0
+    for length in lengths:
+        end = at + length
+        chunk = chunked.feed(**{n: x[:, at:end] for n, x in moving.items()})
+        steps = [single.step(**{n: x[:, t] for n, x in moving.items()}) for t in range(at, end)]
+        so_far = {n: x[:, :end] for n, x in moving.items()}
+        expected = keras.tree.flatten(runner.run(**{**inputs, **so_far}))
+        flat = [keras.tree.flatten(step) for step in steps]
+        for number, (port, whole) in enumerate(zip(form.outputs, expected, strict=True)):
+            stepped = flat[-1][number]
+            if "T" in port.shape:
+                whole = whole[:, at:]
+                stepped = np.stack([step[number] for step in flat], axis=1)
+            bound = TOLERANCES["stream"] * max(1.0, float(np.abs(whole).max()))
+            for received in (keras.tree.flatten(chunk)[number], stepped):
+                assert received.shape == whole.shape
+                assert np.abs(received - whole).max() <= bound, (port.name, at, length)
+        at = end
+    for name, value in chunked.state.items():
+        assert np.abs(value - single.state[name]).max() <= 1e-5 * max(1.0, np.abs(value).max())

@@ -194,6 +194,7 @@ STREAMS: dict[str, tuple[Build, list[str], list[str]]] = {
     "an input for the whole stream": (fixed_input, ["gru_h"], ["cond"]),
     "two sequences": (two_sequences, ["one_h", "one_c", "two_h"], []),
     "a layer called twice": (shared, ["gru_h", "gru_2_h"], []),
+    "nothing to carry": (lambda: seq(L.Dense(3)), [], []),
     "a bare cell": (lambda: cell(L.LSTMCell(4, name="a")), ["a_h", "a_c"], []),
     "stacked bare cells": (
         lambda: cell(L.StackedRNNCells([L.LSTMCell(4), L.SimpleRNNCell(3)], name="s")),
@@ -303,7 +304,11 @@ REFUSED: dict[str, tuple[Build, str, str]] = {
         "dec",
         "its initial state is made from what layer 'enc' gives at the end",
     ),
-    "nothing recurrent": (lambda: seq(L.Dense(3)), "", "no layer has a state to carry"),
+    "no time axis": (
+        lambda: keras.Sequential([keras.Input((5,)), L.Dense(3)]),
+        "",
+        "no input has a time axis",
+    ),
 }
 
 

@@ -43,6 +43,8 @@ def test_external_data_is_written_listed_and_read(large: tuple[Any, Path]) -> No
         "model.onnx",
         "model.onnx.data",
         "rnnport.json",
+        "stream.onnx",
+        "stream.onnx.data",
     ]
     weights = 4 * (12 * 4 * (3 + 12 + 2))
     assert form.data[0].size >= weights - 1024

@@ -14,11 +14,23 @@ from rnnport.errors import InputError, UsageError
 from rnnport.parity.cases import Case, fresh_cases
 from rnnport.parity.compare import Comparison, compare_all
 from rnnport.parity.report import ParityReport
+from rnnport.parity.streaming import check_streaming, cuts
 from rnnport.parity.tolerance import TOLERANCES
 from rnnport.runtime.runner import Runner, load
-from rnnport.spec import Check
+from rnnport.runtime.session import open_session
+from rnnport.spec import Check, Form
 
-__all__ = ["Reference", "Run", "check_golden", "verify", "verify_golden", "verify_reference"]
+__all__ = [
+    "Reference",
+    "Run",
+    "check_golden",
+    "verify",
+    "verify_golden",
+    "verify_reference",
+    "verify_stream",
+]
+
+_SEED = 40_000
 
 Arrays = Mapping[str, NDArray[np.generic]]
 Run = Callable[[Arrays], Arrays]
@@ -34,7 +46,7 @@ def verify(
     provider: str = "cpu",
     reference: Reference | None = None,
 ) -> ParityReport:
-    """Check that an artifact computes what TensorFlow computes.
+    """Check that an artifact computes what TensorFlow computes, and streams as it runs whole.
 
     Args:
         out: the artifact's folder, or an opened Artifact.
@@ -48,6 +60,7 @@ def verify(
     runner = load(artifact, provider=provider)
     golden = read_golden(artifact.path / artifact.manifest.golden.file)
     checks = verify_golden(runner, golden)
+    checks += verify_stream(artifact, runner, golden)
     if reference is not None:
         cases = fresh_cases(artifact.manifest.forms["model"].inputs, golden)
         checks += verify_reference(runner, reference, cases)
@@ -58,6 +71,30 @@ def verify_golden(runner: Runner, golden: Sequence[GoldenCase]) -> list[Check]:
     """Run golden inputs and compare with golden outputs; no TensorFlow needed."""
     tolerance = TOLERANCES[runner.provider]
     return check_golden(golden, runner.run_named, runner.output_names, tolerance)
+
+
+def verify_stream(artifact: Artifact, runner: Runner, golden: Sequence[GoldenCase]) -> list[Check]:
+    """Run the stream form, where there is one, in chunks and steps against the whole form."""
+    forms = artifact.manifest.forms
+    if "stream" not in forms:
+        return []
+    session = open_session(artifact.forms["stream"], runner.provider)
+    stream = forms["stream"]
+    names = [*(p.name for p in stream.outputs), *(s.output for s in stream.states)]
+
+    def run(inputs: Arrays) -> Arrays:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+    found = cuts(forms["model"], stream, shortest=_shortest(stream, golden), seed=_SEED)
+    return check_streaming(forms["model"], stream, runner.run_named, run, found)
+
+
+def _shortest(stream: Form, golden: Sequence[GoldenCase]) -> int:
+    """A length the model was seen to take."""
+    timed = [p for p in stream.inputs if "T" in p.shape]
+    found = [(case.inputs[p.name], p) for case in golden for p in timed]
+    # Golden inputs of a bare cell are single steps.
+    return min((x.shape[1] for x, p in found if x.ndim == len(p.shape)), default=4)
 
 
 def check_golden(

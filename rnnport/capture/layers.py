@@ -206,6 +206,8 @@ def time_distributed_call(
     mask: Any = None,
 ) -> Any:
     """TimeDistributed.call with batch and time folded into one axis around the inner layer."""
+    if type(layer.layer) is keras.layers.Dense:
+        return layer.layer.call(inputs)  # the same for every step anyway
     kwargs = element_arguments(layer.layer, None if mask is None else _fold(mask), training)
     with context.folded():
         outputs = layer.layer.call(_fold(inputs), **kwargs)

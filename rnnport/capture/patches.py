@@ -13,7 +13,7 @@ from tensorflow.python.eager.polymorphic_function.polymorphic_function import (
     Function as TensorFlowFunction,
 )
 
-from rnnport.capture import carried, layers
+from rnnport.capture import carried, dense, layers
 from rnnport.capture.context import TraceContext
 from rnnport.capture.intercept import Patch
 
@@ -120,6 +120,7 @@ TRACE_PATCHES = [
     Patch(keras.layers.SimpleRNNCell, "call", layers.cell_call),
     Patch(keras.layers.Embedding, "call", layers.embedding_call),
     Patch(keras.layers.Masking, "call", layers.masking_call),
+    Patch(keras.layers.Dense, "call", dense.dense_call),
     Patch(keras.layers.Conv1D, "call", carried.conv_call),
     Patch(keras.layers.Conv1D, "_compute_causal_padding", carried.causal_padding),
     Patch(keras.layers.ZeroPadding1D, "call", carried.padding_call),

@@ -3,6 +3,9 @@
     RnnportError
     ├── UsageError              a call or an input that cannot be right
     │   ├── InputError          an array handed to a Runner: name, rank, shape or dtype
+    │   ├── StreamError         an id that is unknown, closed or given twice; a closed front
+    │   │   └── PoolFull        as many streams are open as the pool's capacity allows
+    │   ├── SnapshotRefused     bytes that are damaged, or of another model, version or batch size
     │   ├── UnknownProvider     a provider name rnnport does not know
     │   └── NotYetAvailable     a documented keyword whose implementation has not landed
     ├── ModelError              the model handed to export
@@ -38,10 +41,13 @@ __all__ = [
     "NotStreamable",
     "NotYetAvailable",
     "ParityError",
+    "PoolFull",
     "ProviderUnavailable",
     "Reason",
     "RnnportError",
     "SaveFailed",
+    "SnapshotRefused",
+    "StreamError",
     "UnknownProvider",
     "UnsupportedModel",
     "UsageError",
@@ -87,6 +93,18 @@ class UsageError(RnnportError):
 
 class InputError(UsageError):
     """An array whose name, rank, shape or dtype does not fit the model."""
+
+
+class StreamError(UsageError):
+    """A stream that cannot be meant: unknown, closed, or given twice in one call."""
+
+
+class PoolFull(StreamError):
+    """As many streams are open as the pool's capacity allows."""
+
+
+class SnapshotRefused(UsageError):
+    """A snapshot that is damaged, or of another model, version or batch size."""
 
 
 class UnknownProvider(UsageError):

@@ -53,7 +53,7 @@ def lstm_model(scale: float = 1.0) -> onnx.ModelProto:
         helper.make_node("Squeeze", ["yt", "axis"], ["ys"]),
         helper.make_node("Transpose", ["ys"], ["y"], perm=[1, 0, 2]),
     ]
-    return _model(nodes, [X], [Y], weights)
+    return make_model(nodes, [X], [Y], weights)
 
 
 def pair_model() -> onnx.ModelProto:
@@ -64,7 +64,7 @@ def pair_model() -> onnx.ModelProto:
         helper.make_node("Add", ["left", "u"], [SUM.name]),
         helper.make_node("Add", ["ids", "ids"], ["twice"]),
     ]
-    return _model(nodes, [LEFT, IDS], [SUM, TWICE], {"axis": np.array([2], np.int64)})
+    return make_model(nodes, [LEFT, IDS], [SUM, TWICE], {"axis": np.array([2], np.int64)})
 
 
 def lstm_artifact(
@@ -159,7 +159,7 @@ def form(folder: Path, inputs: list[Port], outputs: list[Port], ops: dict[str, i
     return Form(record=record(folder / "model.onnx"), inputs=inputs, outputs=outputs, op_counts=ops)
 
 
-def _model(
+def make_model(
     nodes: list[onnx.NodeProto],
     inputs: list[Port],
     outputs: list[Port],

@@ -72,18 +72,23 @@ def _name_reasons(ports: Sequence[Port], given: Mapping[str, Any]) -> Iterator[R
 def _shape_reasons(
     port: Port, array: NDArray[Any], fixed_axes: Sequence[FixedAxis]
 ) -> Iterator[Reason]:
-    received = f"{array.dtype} {array.shape}"
+    for remedy in _shape_remedies(port, array, fixed_axes):
+        yield _reason(port, f"{array.dtype} {array.shape}", remedy)
+
+
+def _shape_remedies(
+    port: Port, array: NDArray[Any], fixed_axes: Sequence[FixedAxis]
+) -> Iterator[str]:
     if array.ndim != len(port.shape):
-        yield _reason(port, received, _rank_remedy(port, array))
+        yield _rank_remedy(port, array)
         return
     if 0 in array.shape:
         axis = array.shape.index(0)
-        yield _reason(port, received, f"leave it out: axis {axis} ({port.shape[axis]}) is empty")
+        yield f"leave it out: axis {axis} ({port.shape[axis]}) is empty"
         return
     for axis, (size, wanted) in enumerate(zip(array.shape, port.shape, strict=True)):
         if isinstance(wanted, int) and size != wanted:
-            remedy = f"give axis {axis} size {wanted}{_why_fixed(port, axis, fixed_axes)}"
-            yield _reason(port, received, remedy)
+            yield f"give axis {axis} size {wanted}{_why_fixed(port, axis, fixed_axes)}"
 
 
 def _rank_remedy(port: Port, array: NDArray[Any]) -> str:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from numpy.typing import NDArray
 
 from rnnport.artifact.load import Artifact, open_artifact
-from rnnport.errors import InputError, NotStreamable, NotYetAvailable
+from rnnport.errors import NotStreamable, NotYetAvailable
 from rnnport.runtime.checks import check_inputs
+from rnnport.runtime.pool import StreamPool, check_capacity
 from rnnport.runtime.providers import resolve_provider
-from rnnport.runtime.session import check_threads, open_session
+from rnnport.runtime.session import check_threads, open_session, run_refused
+from rnnport.runtime.stepper import Stepper
+from rnnport.runtime.stream_checks import check_count, check_wait
+from rnnport.runtime.stream_plan import STREAM, StreamPlan
+from rnnport.runtime.stream_session import StreamSessions
+from rnnport.runtime.streams import Streams
 from rnnport.runtime.structure import bind, pack
 from rnnport.spec import Form, Manifest
 
@@ -28,8 +35,13 @@ class Runner:
         provider: the provider that really runs, "cpu" or "cuda".
     """
 
-    def __init__(self, artifact: Artifact, session: Any, provider: str) -> None:
+    def __init__(
+        self, artifact: Artifact, session: Any, provider: str, threads: int | None = None
+    ) -> None:
         self.provider = provider
+        self._threads = threads
+        self._streaming: StreamSessions | None = None
+        self._lock = threading.Lock()
         self._artifact = artifact
         self._session = session
         self._form: Form = artifact.manifest.forms[_FORM]
@@ -77,35 +89,120 @@ class Runner:
         try:
             outputs = self._session.run(list(self.output_names), arrays)
         except Exception as error:
-            raise self._refused(error) from error
+            raise run_refused(self._artifact.forms[_FORM].name, error) from error
         return dict(zip(self.output_names, outputs, strict=True))
 
-    def stepper(self, batch_size: int = 1) -> NoReturn:
-        """Step a stream; comes with the stream form.
+    def stepper(self, batch_size: int = 1, *, fixed: Mapping[str, Any] | None = None) -> Stepper:
+        """Step a fixed batch of live streams.
+
+        Args:
+            batch_size: B, the same in every call.
+            fixed: inputs that stay the same for the whole stream, by name, (B, F…) each; all of
+                them. Also inputs a state may start from; zeros where they are left out.
 
         Raises:
-            NotStreamable: the model looks ahead; names the layer and why.
-            NotYetAvailable: in this version, in every other case.
+            NotStreamable: the model looks ahead, naming the layer and why; or it takes only
+                another batch size.
+            InputError: fixed does not fit.
         """
+        check_count("batch_size", batch_size)
+        sessions = self._stream_sessions()
+        if sessions.plan.batch not in (None, batch_size):
+            raise _only_batch("stepper", batch_size, sessions.plan.batch)
+        return Stepper(sessions, batch_size, fixed)
+
+    def pool(self, capacity: int = 1024) -> StreamPool:
+        """Hold many live streams, and step any of them together.
+
+        Args:
+            capacity: how many may be open at once; memory is taken as they are opened.
+
+        Raises:
+            NotStreamable: as in stepper; also where the model takes only one batch size.
+        """
+        check_capacity(capacity)
+        return StreamPool(self._any_batch("pool"), capacity)
+
+    def streams(
+        self,
+        max_batch: int = 256,
+        max_wait: float = 0.002,
+        *,
+        capacity: int = 1024,
+        max_pending: int | None = None,
+    ) -> Streams:
+        """Step many live streams from asyncio: those that wait together run in one batch.
+
+            async with runner.streams() as streams:
+                stream = streams.open()
+                y = await stream.step(x)
+
+        Args:
+            max_batch: the most streams in a batch.
+            max_wait: seconds after which a request is served, whoever else waits.
+            capacity: how many streams may be open at once.
+            max_pending: the most requests that wait for a batch, 4 × max_batch where None; who
+                asks beyond that waits for a place.
+
+        Raises:
+            NotStreamable: as in pool.
+            UsageError: numbers that make no sense.
+        """
+        check_count("max_batch", max_batch)
+        check_wait(max_wait)
+        check_capacity(capacity)
+        pending = 4 * max_batch if max_pending is None else max_pending
+        check_count("max_pending", pending)
+        sessions = self._any_batch("streams")
+        return Streams(
+            lambda: StreamPool(sessions, capacity),
+            sessions.plan,
+            capacity=capacity,
+            max_batch=max_batch,
+            max_wait=max_wait,
+            max_pending=pending,
+        )
+
+    def _any_batch(self, subject: str) -> StreamSessions:
+        """Sessions of a form that takes any batch size."""
+        sessions = self._stream_sessions()
+        if sessions.plan.batch is not None:
+            raise _only_batch(subject, "any", sessions.plan.batch)
+        return sessions
+
+    def _stream_sessions(self) -> StreamSessions:
+        """What the stream form is run with; its sessions open when first needed."""
+        with self._lock:
+            if self._streaming is None:
+                self._streaming = self._open_streaming()
+            return self._streaming
+
+    def _open_streaming(self) -> StreamSessions:
         verdict = self.manifest.streamable
         if not verdict.ok:
             where = f"layer {verdict.layer!r}" if verdict.layer else "model"
             remedy = "use runner.run on whole sequences"
             raise NotStreamable.of(where, verdict.reason, "a model that never looks ahead", remedy)
-        remedy = "use runner.run on whole sequences, or a later version of rnnport"
-        raise NotYetAvailable.of("stepper", "not in this version", "run", remedy)
+        if STREAM not in self._artifact.forms:
+            received = f"forms {', '.join(self._artifact.forms)}"
+            remedy = "export the model again with this version of rnnport"
+            subject = f"artifact {self._artifact.path}"
+            raise NotYetAvailable.of(subject, received, "stream.onnx", remedy)
+        plan = StreamPlan.of(self.manifest)
+        path = self._artifact.forms[STREAM]
+        return StreamSessions(path, plan, self.provider, self._threads)
 
     def __repr__(self) -> str:
         return f"<Runner {self.manifest.name!r} on {self.provider}: {self._artifact.path}>"
 
-    def _refused(self, error: Exception) -> InputError:
-        """Onnxruntime's refusal of inputs whose shapes and dtypes fit, such as ids out of range."""
-        return InputError.of(
-            f"run of {self._artifact.forms[_FORM].name}",
-            f"onnxruntime: {' '.join(str(error).split())[:500]}",
-            "values the model can take",
-            "check that ids are below the vocabulary's size and sequences not too short",
-        )
+
+def _only_batch(subject: str, received: object, batch: int | None) -> NotStreamable:
+    return NotStreamable.of(
+        subject,
+        f"batch size {received}",
+        f"batch size {batch}: the model takes no other",
+        f"runner.stepper({batch}), or export a model whose batch size is None",
+    )
 
 
 def load(
@@ -131,4 +228,5 @@ def load(
         received = f"forms {', '.join(artifact.forms)}"
         remedy = "use a later version of rnnport"
         raise NotYetAvailable.of(f"artifact {artifact.path}", received, "model.onnx", remedy)
-    return Runner(artifact, open_session(artifact.forms[_FORM], resolved, threads), resolved)
+    session = open_session(artifact.forms[_FORM], resolved, threads)
+    return Runner(artifact, session, resolved, threads)

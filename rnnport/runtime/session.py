@@ -7,10 +7,10 @@ from typing import Any
 
 import onnxruntime as ort
 
-from rnnport.errors import ArtifactDamaged, ProviderUnavailable, UsageError
+from rnnport.errors import ArtifactDamaged, InputError, ProviderUnavailable, UsageError
 from rnnport.runtime.providers import session_providers
 
-__all__ = ["check_threads", "open_session"]
+__all__ = ["check_threads", "open_session", "run_refused"]
 
 _FATAL = 4
 
@@ -27,13 +27,16 @@ def check_threads(threads: int | None) -> None:
     raise UsageError.of("threads", repr(threads), "a whole number from 1 up, or None", remedy)
 
 
-def open_session(path: Path, provider: str = "cpu", threads: int | None = None) -> Any:
+def open_session(
+    path: Path, provider: str = "cpu", threads: int | None = None, *, arena: bool = True
+) -> Any:
     """Open a form; by path, since external data lies beside the file.
 
     Args:
         path: the .onnx file, already checked by open_artifact.
         provider: a resolved provider, "cpu" or "cuda".
         threads: for the work inside one operator; None leaves the choice to onnxruntime.
+        arena: keep freed memory at hand; without it very small runs are faster.
 
     Returns:
         An onnxruntime.InferenceSession; its run may be called from several threads.
@@ -47,6 +50,7 @@ def open_session(path: Path, provider: str = "cpu", threads: int | None = None) 
     options = ort.SessionOptions()
     # Its errors come as exceptions; printing them as well would be noise.
     options.log_severity_level = _FATAL
+    options.enable_cpu_mem_arena = arena
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
@@ -68,3 +72,13 @@ def open_session(path: Path, provider: str = "cpu", threads: int | None = None) 
             "check that the GPU has free memory",
         )
     return session
+
+
+def run_refused(file: str, error: Exception) -> InputError:
+    """Onnxruntime's refusal of inputs whose shapes and dtypes fit, such as ids out of range."""
+    return InputError.of(
+        f"run of {file}",
+        f"onnxruntime: {' '.join(str(error).split())[:500]}",
+        "values the model can take",
+        "check that ids are below the vocabulary's size and sequences not too short",
+    )

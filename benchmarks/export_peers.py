@@ -1,9 +1,6 @@
 """rnnport's ONNX against tf2onnx's own export and tf.function: one process, equal outputs, medians.
 
-Contenders take turns in short blocks; before each block a pause, since threads of the last one
-still spin for a while. Rounds wait until other processes leave the cores alone, and are left out
-where those came in between: threads that wait for one another suffer most from that. Run it with
-`./scripts/bench_core [--json FILE]`.
+Run it with `./scripts/bench_core [--json FILE]`; how the time is taken: timing.py.
 """
 
 from __future__ import annotations
@@ -12,7 +9,6 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,16 +22,12 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
+from timing import CORES, QUIET, cpu_model, race
 
 import rnnport
 from rnnport.cli.quiet import load_exporter, silent_stderr
 from rnnport.versions import library_versions
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-PAUSE = 0.04  # s
-BLOCK = 0.04  # s
-ROUNDS = 15
-QUIET = 0.08  # the share of the cores that other processes may take in a round that counts
 TOLERANCE = 1e-5
 MASKED = -1.0
 LIBRARIES = ("tensorflow", "keras", "tf2onnx", "onnxruntime-gpu", "onnxruntime", "numpy")
@@ -296,68 +288,6 @@ def compare(contenders: dict[str, Run]) -> float:
     return worst
 
 
-def race(contenders: dict[str, Run], seconds: float) -> tuple[dict[str, float], int, float]:
-    """Median seconds of a call, the rounds behind them, and what others took in the worst.
-
-    In a round each contender has one block of calls. Where too few rounds are quiet, the
-    quietest count.
-    """
-    rounds: list[tuple[float, dict[str, list[float]]]] = []
-    started = time.perf_counter()
-    quiet = 0
-    while quiet < ROUNDS and (time.perf_counter() - started < seconds or len(rounds) < 5):
-        wait_for_quiet(started + seconds)
-        clocks = others_seconds(), time.perf_counter()
-        taken = {name: block(run) for name, run in contenders.items()}
-        share = others_share(clocks)
-        rounds.append((share, taken))
-        quiet += share <= QUIET
-    rounds.sort(key=lambda entry: entry[0])
-    counted = rounds[: max(quiet, 5)]
-    medians = {
-        name: statistics.median(t for _, taken in counted for t in taken[name])
-        for name in contenders
-    }
-    return medians, len(counted), counted[-1][0]
-
-
-def wait_for_quiet(deadline: float) -> None:
-    """Sleep until others left the cores alone for a moment, or the deadline has passed."""
-    while time.perf_counter() < deadline:
-        clocks = others_seconds(), time.perf_counter()
-        time.sleep(5 * PAUSE)
-        if others_share(clocks) <= QUIET:
-            return
-
-
-def others_share(clocks: tuple[float, float]) -> float:
-    """What others took of the cores since `clocks`: others_seconds and the wall clock then."""
-    others, wall = clocks
-    return (others_seconds() - others) / (time.perf_counter() - wall) / CORES
-
-
-def others_seconds() -> float:
-    """Processor seconds that others have taken so far; 0 where the kernel does not say."""
-    path = Path("/proc/stat")
-    if not path.exists():
-        return 0.0
-    ticks = [int(field) for field in path.read_text().split("\n", 1)[0].split()[1:9]]
-    busy = sum(ticks) - ticks[3] - ticks[4]  # neither idle nor waiting for a disk
-    return busy / os.sysconf("SC_CLK_TCK") - time.process_time()
-
-
-def block(run: Run) -> list[float]:
-    """Seconds of each of the calls that fit into one block, three at least, after a pause."""
-    time.sleep(PAUSE)
-    run()
-    times: list[float] = []
-    while len(times) < 3 or sum(times) < BLOCK:
-        before = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - before)
-    return times
-
-
 def recurrent(counts: dict[str, int]) -> dict[str, int]:
     return {name: counts[name] for name in ("LSTM", "GRU", "RNN", "Scan", "Loop") if name in counts}
 
@@ -412,14 +342,6 @@ def show(
 
 def ops(counts: dict[str, int]) -> str:
     return " ".join(f"{name} {count}" for name, count in counts.items()) or "none"
-
-
-def cpu_model() -> str:
-    """The processor's name, as the kernel says it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

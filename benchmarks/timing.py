@@ -1,0 +1,96 @@
+"""Timing side by side: contenders take turns in short blocks, medians count.
+
+Before each block a pause, since threads of the last contender still spin for a while. Rounds wait
+until other processes leave the cores alone, and are left out where those came in between: threads
+that wait for one another suffer most from that.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["CORES", "QUIET", "cpu_model", "race"]
+
+Run = Callable[[], Any]
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+PAUSE = 0.04  # s
+BLOCK = 0.04  # s
+ROUNDS = 15
+QUIET = 0.08  # the share of the cores that other processes may take in a round that counts
+
+
+def race(contenders: dict[str, Run], seconds: float) -> tuple[dict[str, float], int, float]:
+    """Median seconds of a call, the rounds behind them, and what others took in the worst.
+
+    In a round each contender has one block of calls. Where too few rounds are quiet, the
+    quietest count.
+    """
+    rounds: list[tuple[float, dict[str, list[float]]]] = []
+    started = time.perf_counter()
+    quiet = 0
+    while quiet < ROUNDS and (time.perf_counter() - started < seconds or len(rounds) < 5):
+        wait_for_quiet(started + seconds)
+        clocks = others_seconds(), time.perf_counter()
+        taken = {name: block(run) for name, run in contenders.items()}
+        share = others_share(clocks)
+        rounds.append((share, taken))
+        quiet += share <= QUIET
+    rounds.sort(key=lambda entry: entry[0])
+    counted = rounds[: max(quiet, 5)]
+    medians = {
+        name: statistics.median(t for _, taken in counted for t in taken[name])
+        for name in contenders
+    }
+    return medians, len(counted), counted[-1][0]
+
+
+def wait_for_quiet(deadline: float) -> None:
+    """Sleep until others left the cores alone for a moment, or the deadline has passed."""
+    while time.perf_counter() < deadline:
+        clocks = others_seconds(), time.perf_counter()
+        time.sleep(5 * PAUSE)
+        if others_share(clocks) <= QUIET:
+            return
+
+
+def others_share(clocks: tuple[float, float]) -> float:
+    """What others took of the cores since `clocks`: others_seconds and the wall clock then."""
+    others, wall = clocks
+    return (others_seconds() - others) / (time.perf_counter() - wall) / CORES
+
+
+def others_seconds() -> float:
+    """Processor seconds that others have taken so far; 0 where the kernel does not say."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return 0.0
+    ticks = [int(field) for field in path.read_text().split("\n", 1)[0].split()[1:9]]
+    busy = sum(ticks) - ticks[3] - ticks[4]  # neither idle nor waiting for a disk
+    return busy / os.sysconf("SC_CLK_TCK") - time.process_time()
+
+
+def block(run: Run) -> list[float]:
+    """Seconds of each of the calls that fit into one block, three at least, after a pause."""
+    time.sleep(PAUSE)
+    run()
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < BLOCK:
+        before = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - before)
+    return times
+
+
+def cpu_model() -> str:
+    """The processor's name, as the kernel says it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()

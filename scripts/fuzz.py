@@ -37,15 +37,25 @@ class Tally:
         self.options: Counter[tuple[str, str]] = Counter()
         self.failures: list[tuple[sweep.Stack, str]] = []
         self.worst = 0.0
+        self.streamed = self.bit_equal = 0
+        self.worst_streamed = 0.0
 
     def see(self, ratio: float) -> None:
         self.worst = max(self.worst, ratio)
+
+    def stream(self, ratio: float) -> None:
+        self.streamed += 1
+        self.bit_equal += ratio == 0.0
+        self.worst_streamed = max(self.worst_streamed, ratio)
 
     def add(self, other: Tally) -> None:
         self.drawn += other.drawn
         self.options += other.options
         self.failures += other.failures
         self.worst = max(self.worst, other.worst)
+        self.streamed += other.streamed
+        self.bit_equal += other.bit_equal
+        self.worst_streamed = max(self.worst_streamed, other.worst_streamed)
 
 
 def run(n: int, seed: int, causal: bool = False) -> Tally:
@@ -69,7 +79,7 @@ def run(n: int, seed: int, causal: bool = False) -> Tally:
             tally.options.update(set(sweep.options(stack)))
             keras.backend.clear_session()
             try:
-                sweep.check(stack, Path(name) / "out", tally.see)
+                sweep.check(stack, Path(name) / "out", tally.see, tally.stream)
             except Exception as error:  # a refusal counts as a failure like any other
                 text = f"{type(error).__name__}: {error}"
                 tally.failures.append((stack, text))
@@ -108,6 +118,12 @@ def report(tally: Tally, seconds: float, console: Console) -> None:
         f"{tally.drawn} models in {seconds:.0f} s, {len(tally.failures)} failed; "
         f"worst error {tally.worst:.3f} of its bound"
     )
+    if tally.streamed:
+        console.print(
+            f"{tally.streamed:,} outputs of chunks and steps against the whole run: "
+            f"{tally.bit_equal / tally.streamed:.1%} bit-equal, "
+            f"worst {tally.worst_streamed:.3f} of the bound 1e-6"
+        )
 
 
 def main() -> int:

@@ -376,13 +376,20 @@ def streams_expected(stack: Stack) -> bool:
     return not any(layer.unroll for layer in stack.layers)
 
 
-def check(stack: Stack, folder: Path, seen: Callable[[float], None] = lambda error: None) -> None:
-    """Export, compare at fresh sizes and masks, and look at the graph.
+def check(
+    stack: Stack,
+    folder: Path,
+    seen: Callable[[float], None] = lambda error: None,
+    streamed: Callable[[float], None] = lambda error: None,
+) -> None:
+    """Export, compare at fresh sizes and masks, stream, and look at the graph.
 
     Args:
         stack: the model.
         folder: receives the artifact.
         seen: told the worst error relative to its bound.
+        streamed: told by how much each output of a chunk or a step differs from the whole run's,
+            relative to the bound.
     """
     model = build(stack)
     artifact = rnnport.export(model, folder, overwrite=True, target=stack.target)
@@ -392,7 +399,7 @@ def check(stack: Stack, folder: Path, seen: Callable[[float], None] = lambda err
     streamable = artifact.manifest.streamable
     assert streamable.ok == streams_expected(stack), streamable
     if streamable.ok:
-        check_stepper(folder, stack.seed)
+        check_stepper(folder, stack.seed, streamed)
     report = rnnport.verify(folder, model=model)
     for row in (*artifact.manifest.parity, *report.checks):
         if row.error is not None and row.bound:
@@ -401,7 +408,7 @@ def check(stack: Stack, folder: Path, seen: Callable[[float], None] = lambda err
     assert not failed, failed[:3]
 
 
-def check_stepper(folder: Path, seed: int) -> None:
+def check_stepper(folder: Path, seed: int, streamed: Callable[[float], None]) -> None:
     """The streaming law through the public API: whole, random chunks, single steps."""
     runner = rnnport.load(folder, provider="cpu")
     model, form = runner.manifest.forms["model"], runner.manifest.forms["stream"]
@@ -432,7 +439,9 @@ def check_stepper(folder: Path, seed: int) -> None:
             bound = TOLERANCES["stream"] * max(1.0, float(np.abs(whole).max()))
             for received in (keras.tree.flatten(chunk)[number], stepped):
                 assert received.shape == whole.shape
-                assert np.abs(received - whole).max() <= bound, (port.name, at, length)
+                error = float(np.abs(received - whole).max())
+                streamed(error / bound)
+                assert error <= bound, (port.name, at, length)
         at = end
     for name, value in chunked.state.items():
         assert np.abs(value - single.state[name]).max() <= 1e-5 * max(1.0, np.abs(value).max())

@@ -51,6 +51,7 @@ def _contradictions(manifest: Manifest) -> Iterator[_Finding]:
         if name not in FORM_NAMES:
             yield "forms", repr(name), f"one of {', '.join(FORM_NAMES)}"
         yield from _form(f"form {name}", form)
+    yield from _stream(manifest)
     if "model" in manifest.forms:
         model = manifest.forms["model"]
         yield from _structure("input_structure", manifest.input_structure, model.inputs, True)
@@ -80,6 +81,38 @@ def _form(subject: str, form: Form) -> Iterator[_Finding]:
         yield from _tensor(f"{subject}, {port.name}", port)
     for state in form.states:
         yield from _tensor(f"{subject}, {state.input}", state)
+
+
+def _stream(manifest: Manifest) -> Iterator[_Finding]:
+    """What a stream form and the verdict on streaming say of one another and of the model."""
+    form = manifest.forms.get("stream")
+    if manifest.streamable.ok != (form is not None):
+        told = "streamable" if manifest.streamable.ok else "not streamable"
+        yield "streamable", f"{told}, forms {list(manifest.forms)}", "a stream form if streamable"
+    if form is None:
+        return
+    inputs, outputs = [p.name for p in form.inputs], [p.name for p in form.outputs]
+    for side, names in (
+        ("inputs", [*inputs, *(s.input for s in form.states)]),
+        ("outputs", [*outputs, *(s.output for s in form.states)]),
+    ):
+        if len(set(names)) != len(names):
+            yield f"form stream, {side} with states", f"names {names}", "each name once"
+    if not set(form.fixed) <= set(inputs):
+        yield "form stream, fixed", f"{form.fixed}", f"some of the inputs {inputs}"
+    if "model" in manifest.forms:
+        yield from _ends(form, manifest.forms["model"])
+
+
+def _ends(form: Form, model: Form) -> Iterator[_Finding]:
+    """States may start from, and end in, what the stream form leaves out of the model's ports."""
+    free_in = {p.name for p in model.inputs} - {p.name for p in form.inputs}
+    free_out = {p.name for p in model.outputs} - {p.name for p in form.outputs}
+    for state in form.states:
+        if state.start and state.start not in free_in:
+            yield f"form stream, {state.input}", f"start {state.start!r}", f"one of {free_in}"
+        if state.end and state.end not in free_out:
+            yield f"form stream, {state.output}", f"end {state.end!r}", f"one of {free_out}"
 
 
 def _tensor(subject: str, tensor: Port | State) -> Iterator[_Finding]:

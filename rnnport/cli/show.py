@@ -87,10 +87,12 @@ def ports_table(form: Form) -> Table:
     table = _table("", "name", "dtype", "shape", "drawn as")
     for side, ports in (("in", form.inputs), ("out", form.outputs)):
         for port in ports:
-            table.add_row(side, Text(port.name), port.dtype, _shape(port.shape), _sampling(port))
+            label = "fixed" if port.name in form.fixed else side
+            table.add_row(label, Text(port.name), port.dtype, _shape(port.shape), _sampling(port))
     for state in form.states:
         name = Text(f"{state.input} → {state.output}")
-        table.add_row("state", name, state.dtype, _shape(state.shape), "")
+        start = f"starts from {state.start}" if state.start else ""
+        table.add_row("state", name, state.dtype, _shape(state.shape), start)
     return table
 
 

@@ -183,11 +183,6 @@ class Runner:
             where = f"layer {verdict.layer!r}" if verdict.layer else "model"
             remedy = "use runner.run on whole sequences"
             raise NotStreamable.of(where, verdict.reason, "a model that never looks ahead", remedy)
-        if STREAM not in self._artifact.forms:
-            received = f"forms {', '.join(self._artifact.forms)}"
-            remedy = "export the model again with this version of rnnport"
-            subject = f"artifact {self._artifact.path}"
-            raise NotYetAvailable.of(subject, received, "stream.onnx", remedy)
         plan = StreamPlan.of(self.manifest)
         path = self._artifact.forms[STREAM]
         return StreamSessions(path, plan, self.provider, self._threads)

@@ -12,6 +12,7 @@ from rnnport.artifact.load import open_artifact
 from rnnport.artifact.manifest import MANIFEST_FILE, decode, encode, record
 from rnnport.errors import ArtifactDamaged
 from rnnport.spec import Manifest
+from tests import tiny_streams
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,34 @@ def test_a_manifest_that_cannot_be_right_is_refused(
 ) -> None:
     with pytest.raises(ArtifactDamaged) as caught:
         decode(_edit(manifest, *path, value=value))
+    assert message in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def streaming(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    folder = tmp_path_factory.mktemp("started") / "out"
+    return tiny_streams.stream_artifact(folder, tiny_streams.started()).manifest
+
+
+STREAM = ("forms", "stream")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("streamable", "ok"), False, "not streamable, forms ['model', 'stream']"),
+        ((*STREAM, "fixed"), ["nobody"], "fixed | received: ['nobody']"),
+        ((*STREAM, "states", 0, "input"), "x", "inputs with states | received: names ['x', 'x'"),
+        ((*STREAM, "states", 0, "output"), "y", "outputs with states | received: names ['y', 'y'"),
+        ((*STREAM, "states", 0, "start"), "x", "received: start 'x'"),
+        ((*STREAM, "states", 0, "end"), "y", "received: end 'y'"),
+    ],
+)
+def test_a_stream_form_that_cannot_be_right_is_refused(
+    streaming: Manifest, path: tuple[Any, ...], value: Any, message: str
+) -> None:
+    with pytest.raises(ArtifactDamaged) as caught:
+        decode(_edit(streaming, *path, value=value))
     assert message in str(caught.value)
 
 

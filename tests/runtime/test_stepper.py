@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnport.artifact.load import Artifact
-from rnnport.errors import ArtifactDamaged, InputError, NotStreamable, NotYetAvailable, UsageError
+from rnnport.errors import ArtifactDamaged, InputError, NotStreamable, UsageError
 from rnnport.runtime.buffers import DeviceMemory
 from rnnport.runtime.runner import Runner, load
 from rnnport.runtime.stepper import Stepper
@@ -414,15 +414,6 @@ def test_fixed_inputs_whose_size_varies(tmp_path: Path) -> None:
     assert message(caught) == (
         "speaker | received: shape ['B', 'S'] | expected: one size in every call | "
         "remedy: use runner.run"
-    )
-
-
-def test_an_artifact_from_before_streams(pair: Any) -> None:
-    with pytest.raises(NotYetAvailable) as caught:
-        load(pair, provider="cpu").stepper(batch_size=2)
-    assert message(caught).endswith(
-        "received: forms model | expected: stream.onnx | "
-        "remedy: export the model again with this version of rnnport"
     )
 
 

@@ -1,7 +1,8 @@
 """A published Keras model, exported, checked, run without TensorFlow and timed.
 
 `./scripts/demo` sets up an environment and runs this. The model comes out of a package on the
-registry (see subjects.py); where there is no network, a small model is trained instead.
+registry (see subjects.py); where there is no network, a small model is trained instead. It looks
+ahead (Bidirectional), so the live part, in demo_stream.py, steps the digits in artifacts/.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from demo_stream import live_digit, live_table
 from fetch import Unavailable
 from infer import peak_memory
 from numpy.typing import NDArray
+from printing import duration, facts, mark, section
 from rich.console import Console
 from rich.filesize import decimal
-from rich.padding import Padding
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.rule import Rule
 from rich.table import Table
@@ -88,6 +90,11 @@ def main() -> None:
         decisions(subject, expected, answers, counted, foreign),
     )
 
+    with progress(console) as report:
+        report("reading a digit live", 0.9)
+        live = live_digit()
+    section(console, "live, row by row: a digit, from artifacts/digits-lstm", live_table(live))
+
     with progress(console, spinning=False) as report:
         timings = [
             (batch, race(model, artifact, inputs[:batch], report)) for batch in subject.batches
@@ -96,7 +103,7 @@ def main() -> None:
     section(console, "size", sizes(subject, model, artifact, keras_cost, onnx_cost))
     console.print(Text.assemble(("next  ", "dim"), f".venv/bin/rnnport inspect {OUT}"))
     console.print(Text(f"      .venv/bin/rnnport verify {OUT}"))
-    if foreign or not both.passed:
+    if foreign or not both.passed or not live.good:
         raise SystemExit(1)
 
 
@@ -223,7 +230,7 @@ def parity(golden: ParityReport, both: ParityReport) -> Table:
         worst = max(check.error for check in checks if check.error is not None)
         passed = all(check.passed for check in checks)
         grid.add_row(
-            Text("✓", style="bold green") if passed else Text("✗", style="bold red"),
+            mark(passed),
             what,
             f"{len(checks)} runs",
             Text.assemble(
@@ -296,22 +303,6 @@ def sizes(
 
 def size_of(file: Path) -> str:
     return f"{file.name} {decimal(file.stat().st_size)}"
-
-
-def duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
-
-
-def facts() -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    return grid
-
-
-def section(console: Console, title: str, body: Table) -> None:
-    console.print(Text(title, style="bold cyan"))
-    console.print(Padding(body, (0, 0, 1, 2), expand=False))
 
 
 @contextmanager

@@ -19,7 +19,13 @@ import rnnport
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = ROOT / "artifacts" / "digits-lstm"
-COMMANDS = ("scripts/test", "scripts/demo", "scripts/bench_core", ".ci/run")
+COMMANDS = (
+    "scripts/test",
+    "scripts/demo",
+    "scripts/bench_core",
+    "scripts/stream_transients",
+    ".ci/run",
+)
 
 # Places of one machine, and where packages come from, have no business in the repository.
 FOREIGN = re.compile(
@@ -110,6 +116,37 @@ def test_digits_artifact_is_small_and_equal() -> None:
     artifact = rnnport.open(DIGITS)
     assert [layer.lowering for layer in artifact.manifest.layers] == ["LSTM"]
     assert rnnport.verify(DIGITS, provider="cpu").passed
+
+
+def test_digits_artifact_streams() -> None:
+    _, _, images, _ = load_script("train_digits").digits()
+    runner = rnnport.load(DIGITS, provider="cpu")
+    stepper = runner.stepper(len(images))
+    for row in range(images.shape[1]):
+        says = stepper.step(images[:, row])
+    np.testing.assert_allclose(says, runner.run(images), rtol=0, atol=1e-6)
+
+
+def test_another_process_goes_on_with_the_digits(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).random((8, 1, 8), np.float32)
+    stepper = rnnport.load(DIGITS, provider="cpu").stepper()
+    whole = np.stack([stepper.step(row) for row in rows])
+    stepper.reset()
+    for row in rows[:4]:
+        stepper.step(row)
+    saved, source, target = (tmp_path / name for name in ("stream", "in.npy", "out.npy"))
+    saved.write_bytes(stepper.snapshot())
+    np.save(source, rows[4:])
+    words = [str(path) for path in (DIGITS, saved, source, target)]
+    told = subprocess.run(
+        [sys.executable, "scripts/resume.py", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert '"foreign": []' in told.stdout
+    np.testing.assert_array_equal(np.load(target, allow_pickle=False), whole[4:])
 
 
 def test_digits_artifact_reads_digits() -> None:

@@ -10,7 +10,16 @@ from typing import Any, NoReturn
 
 from rnnport.errors import ParityError, Reason, RnnportError
 
-__all__ = ["EXIT_CODES", "OK", "PARITY_FAILED", "REFUSED", "finish", "outcome", "print_json"]
+__all__ = [
+    "EXIT_CODES",
+    "INTERRUPTED",
+    "OK",
+    "PARITY_FAILED",
+    "REFUSED",
+    "finish",
+    "outcome",
+    "print_json",
+]
 
 OK, PARITY_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 EXIT_CODES = "Exit codes: 0 ok, 1 parity failed, 2 usage or bad input, 130 interrupted."

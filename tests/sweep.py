@@ -417,7 +417,9 @@ def check_stepper(folder: Path, seed: int, streamed: Callable[[float], None]) ->
     starts = {state.start for state in form.states} - {""}
     # Keras gives zeros before the first valid step even where it starts from a given state.
     mask = str(rng.choice(["none", "right"] if starts else MASK_KINDS))
-    inputs = draw(model.inputs, {"B": batch, "T": time}, mask=mask, seed=seed)
+    # A mask nobody reads varies alone in the whole form; in a stream all advance together.
+    ports = [*form.inputs, *(port for port in model.inputs if port.name in starts)]
+    inputs = draw(ports, {"B": batch, "T": time}, mask=mask, seed=seed)
     held = {name: inputs[name] for name in (*form.fixed, *starts)}
     moving = {p.name: inputs[p.name] for p in form.inputs if p.name not in form.fixed}
     lengths = random_lengths(time, rng)

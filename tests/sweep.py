@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 import rnnport
-from rnnport.parity.streaming import random_lengths
+from rnnport.parity.streaming import open_valid, random_lengths, starts_given
 from rnnport.parity.tolerance import TOLERANCES
 from rnnport.samples import MASK_KINDS, draw
 
@@ -415,11 +415,12 @@ def check_stepper(folder: Path, seed: int, streamed: Callable[[float], None]) ->
     rng = np.random.default_rng(seed)
     batch, time = 2, int(rng.integers(5, 24))
     starts = {state.start for state in form.states} - {""}
-    # Keras gives zeros before the first valid step even where it starts from a given state.
     mask = str(rng.choice(["none", "right"] if starts else MASK_KINDS))
     # A mask nobody reads varies alone in the whole form; in a stream all advance together.
     ports = [*form.inputs, *(port for port in model.inputs if port.name in starts)]
     inputs = draw(ports, {"B": batch, "T": time}, mask=mask, seed=seed)
+    if starts_given(form):
+        open_valid(form, inputs)
     held = {name: inputs[name] for name in (*form.fixed, *starts)}
     moving = {p.name: inputs[p.name] for p in form.inputs if p.name not in form.fixed}
     lengths = random_lengths(time, rng)

@@ -20,7 +20,7 @@ from rnnport.parity.tolerance import TOLERANCES
 from rnnport.samples import MASK_KINDS, draw, masks_anything
 from rnnport.spec import Check, Form, Port
 
-__all__ = ["Cut", "check_streaming", "cuts", "random_lengths"]
+__all__ = ["Cut", "check_streaming", "cuts", "open_valid", "random_lengths", "starts_given"]
 
 Arrays = Mapping[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
@@ -64,13 +64,14 @@ def cuts(model: Form, stream: Form, *, shortest: int = 4, seed: int = 0) -> list
         seed: the same seed gives the same cuts.
     """
     ports = [*map(_timed, _per_step(stream)), *_held(model, stream)]
-    # Keras gives zeros before the first valid step even where it starts from a given state.
-    given = any(s.start for s in stream.states) or any(s.dtype == "bool" for s in stream.states)
+    given = starts_given(stream)
     masks = ("none", "right") if given else MASK_KINDS
     found = []
     for number, mask in enumerate(masks if masks_anything(ports) else ("none",)):
         time = shortest + _STEPS + number
         inputs = draw(ports, {"B": _BATCH, "T": time}, mask=mask, seed=seed + number)
+        if given:
+            open_valid(stream, inputs)
         rng = np.random.default_rng(seed + number)
         ways = [("chunks", random_lengths(time, rng))]
         if number < 2:
@@ -80,6 +81,22 @@ def cuts(model: Form, stream: Form, *, shortest: int = 4, seed: int = 0) -> list
             name = f"stream, {label}B={_BATCH} T={time} in {len(lengths)} {way}"
             found.append(Cut(name, inputs, lengths))
     return found
+
+
+def starts_given(stream: Form) -> bool:
+    """Whether some state starts from other than zeros.
+
+    Keras's whole run then gives zeros before the first valid step, a stream what it starts from:
+    the law holds for sequences whose first step is valid.
+    """
+    return any(state.start or state.dtype == "bool" for state in stream.states)
+
+
+def open_valid(stream: Form, inputs: Arrays) -> None:
+    """Make the first step valid in every mask that is an input of its own, in place."""
+    for port in _per_step(stream):
+        if port.dtype == "bool" and _has_time(port):
+            inputs[port.name][:, 0] = True
 
 
 def check_streaming(

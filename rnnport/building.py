@@ -36,6 +36,7 @@ from rnnport.versions import VERSION
 __all__ = ["Built", "Progress", "Settings", "best_build", "graph_facts", "run_form", "write_graph"]
 
 Progress = Callable[[str, float], None]
+_Answers = tuple[list[GoldenCase], list[dict[str, int]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,23 @@ class Built:
         return bool(self.checks) and all(check.passed for check in self.checks)
 
 
+class _Golden:
+    """TensorFlow's answers; attempts that share a plan share them."""
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+        self._known: list[tuple[AxisPlan, Sequence[str], _Answers]] = []
+
+    def of(self, plan: AxisPlan, names: Sequence[str]) -> _Answers:
+        """The golden cases of a plan, the axis sizes of each, and notes on sizes refused."""
+        for known, known_names, answers in self._known:
+            if known is plan and known_names == names:
+                return answers
+        answers = golden_cases(plan, self._reference, names)
+        self._known.append((plan, names, answers))
+        return answers
+
+
 class _Blame:
     """Why the last attempt failed: the layer, where known, and the reason."""
 
@@ -138,11 +156,11 @@ def best_build(
         ConversionError: no attempt gave a graph.
     """
     built: Built | None = None
-    blame = _Blame()
+    blame, golden = _Blame(), _Golden(reference)
     for attempt in _attempts(source, sampling, plan, blame):
         reuse = first if first is not None and _shapes_of(first) == attempt.trace_shapes else None
         try:
-            built = _build(source, attempt, reuse, reference, folder, settings, progress)
+            built = _build(source, attempt, reuse, golden, folder, settings, progress)
         except ConversionError as error:
             blame.conversion(error)
             continue
@@ -216,7 +234,7 @@ def _build(
     source: Source,
     attempt: _Attempt,
     traced: Trace | None,
-    reference: Reference,
+    golden: _Golden,
     folder: Path,
     settings: Settings,
     progress: Progress,
@@ -233,7 +251,7 @@ def _build(
         for o in traced.context.opaque
     ]
     progress("running TensorFlow", 0.65)
-    cases, sizes, notes = golden_cases(plan, reference, traced.output_names)
+    cases, sizes, notes = golden.of(plan, traced.output_names)
     if not cases:
         raise ConversionError.of(
             f"model {source.name!r}", "; ".join(notes), "a model that runs", "run it once yourself"

@@ -148,19 +148,22 @@ def _body(emit: Emitter, cell: CellSpec, *, masked: bool) -> ir.Graph:
     number = emit.weights.meta["rnnport_bodies"] = emit.weights.meta.get("rnnport_bodies", 0) + 1
     prefix = f"{cell.name}_step{number}/"
     float32 = ir.TensorType(ir.DataType.FLOAT)
+    # A name of its own: inside TimeDistributed it is not the model's batch, and onnxruntime
+    # reuses memory between values whose sizes have the same names.
+    batch = f"{prefix}B"
     old = [
-        ir.Value(name=f"{prefix}{s}", type=float32, shape=ir.Shape(["B", cell.units]))
+        ir.Value(name=f"{prefix}{s}", type=float32, shape=ir.Shape([batch, cell.units]))
         for s in cell.states
     ]
     width = cell.kernel.shape[1]
-    projected = ir.Value(name=f"{prefix}x", type=float32, shape=ir.Shape(["B", width]))
+    projected = ir.Value(name=f"{prefix}x", type=float32, shape=ir.Shape([batch, width]))
     inputs = [*old, projected]
     valid = None
     if masked:
         valid = ir.Value(
             name=f"{prefix}valid",
             type=ir.TensorType(ir.DataType.BOOL),
-            shape=ir.Shape(["B", "M"]),
+            shape=ir.Shape([batch, f"{prefix}M"]),
         )
         inputs.append(valid)
     graph = ir.Graph(inputs, [], nodes=[], name=f"{prefix}body")
@@ -170,6 +173,6 @@ def _body(emit: Emitter, cell: CellSpec, *, masked: bool) -> ir.Graph:
         new = [inner.op("Where", valid, n, o) for n, o in zip(new, old, strict=True)]
     y = inner.op("Identity", new[0])
     for value in [*new, y]:
-        value.type, value.shape = float32, ir.Shape(["B", cell.units])
+        value.type, value.shape = float32, ir.Shape([batch, cell.units])
     graph.outputs.extend([*new, y])
     return graph

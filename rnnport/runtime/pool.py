@@ -258,21 +258,40 @@ class StreamPool:
         return self._before.gather(self._states, rows), self._named_fixed(fixed)
 
     def _run(self, ids: NDArray[np.int64], arrays: Arrays) -> Arrays:
-        """One gather, one run, one scatter; without the gather where rows stand in order."""
+        """One gather, one run, one scatter; no copy of a state where all streams are stepped."""
         with self._lock:
             rows = self._table.rows(ids)
-            count = len(rows)
-            if is_dense(rows):
-                before = [slab[:count] for slab in self._states.arrays]
-                fixed = self._named_fixed([slab[:count] for slab in self._fixed.arrays])
-            else:
-                before, fixed = self._gather(rows)
-            after = self._after.of(count)
-            inputs = {**arrays, **fixed}
-            axes = {"B": count, "T": 1}
-            outputs = run_stream(self._session, self._plan, axes, inputs, before, after)
-            self._states.write(slice(count) if is_dense(rows) else rows, after)
+            if len(rows) == len(self._table):
+                return self._run_all(rows, arrays)
+            before, fixed = self._gather(rows)
+            after = self._after.of(len(rows))
+            outputs = self._run_rows(arrays, fixed, before, after)
+            self._states.write(rows, after)
         return outputs
+
+    def _run_all(self, rows: Rows, arrays: Arrays) -> Arrays:
+        """All streams, in the order of their rows: inputs and outputs are smaller than states."""
+        count = len(rows)
+        ordered = is_dense(rows)
+        if not ordered:
+            places = np.empty_like(rows)
+            places[rows] = np.arange(count)
+            arrays = {name: array[places] for name, array in arrays.items()}
+        before = [slab[:count] for slab in self._states.arrays]
+        fixed = self._named_fixed([slab[:count] for slab in self._fixed.arrays])
+        outputs = self._run_rows(arrays, fixed, before, self._states.twin(count))
+        self._states.swap()
+        return outputs if ordered else {name: array[rows] for name, array in outputs.items()}
+
+    def _run_rows(
+        self,
+        arrays: Arrays,
+        fixed: Arrays,
+        before: list[NDArray[Any]],
+        after: list[NDArray[Any]],
+    ) -> Arrays:
+        axes = {"B": len(next(iter(arrays.values()))), "T": 1}
+        return run_stream(self._session, self._plan, axes, {**arrays, **fixed}, before, after)
 
     def _feed_piece(
         self,

@@ -28,6 +28,7 @@ class Slabs:
     def __init__(self, tensors: Sequence[State | Port]) -> None:
         self._tensors = tuple(tensors)
         self.arrays = self._empty(0)
+        self._twin: list[Array] = []
         self._size = 0
 
     def grow(self, rows: int, limit: int) -> None:
@@ -54,7 +55,18 @@ class Slabs:
         for array, value in zip(self.arrays, values, strict=True):
             array[rows] = value
 
+    def twin(self, rows: int) -> list[Array]:
+        """Other memory for the first rows: for new values of them all, put in place by swap."""
+        if self._tensors and not self._twin:
+            self._twin = self._empty(self._size)
+        return [array[:rows] for array in self._twin]
+
+    def swap(self) -> None:
+        """Let the twin take the place of the arrays, without a copy."""
+        self.arrays, self._twin = self._twin, self.arrays
+
     def _resize(self, size: int, kept: int) -> None:
+        self._twin = []
         grown = self._empty(size)
         for new, old in zip(grown, self.arrays, strict=True):
             new[:kept] = old[:kept]

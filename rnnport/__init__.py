@@ -7,7 +7,7 @@ neither TensorFlow nor onnxruntime; each is loaded by the call that needs it.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ def export(
     checkpoint: str | os.PathLike[str] | None = None,
     encoder: Any = None,
     decoder: Any = None,
-    decoder_inputs: Any = None,
+    decoder_inputs: str | Sequence[str] | None = None,
     generate: Any = None,
     precision: str = "float32",
     progress: Progress | None = None,
@@ -68,7 +68,8 @@ def export(
         checkpoint: for graphs of TensorFlow 1; comes later.
         encoder: comes later.
         decoder: comes later.
-        decoder_inputs: comes later.
+        decoder_inputs: names of the inputs that only the decoder depends on; found from the state
+            hand-off where None.
         generate: comes later.
         precision: "float32"; others come later.
         progress: called with a stage's name and the fraction done.
@@ -89,7 +90,6 @@ def export(
         checkpoint=checkpoint,
         encoder=encoder,
         decoder=decoder,
-        decoder_inputs=decoder_inputs,
         generate=generate,
         precision=precision if precision != "float32" else None,
     )
@@ -103,7 +103,10 @@ def export(
         check_model_file(Path(model))
     from rnnport.exporting import Settings, run_export
 
-    settings = Settings(name, target, opset, overwrite, verify, custom_objects, input_signature)
+    named = [decoder_inputs] if isinstance(decoder_inputs, str) else decoder_inputs
+    settings = Settings(
+        name, target, opset, overwrite, verify, custom_objects, input_signature, named
+    )
     return run_export(model, out, settings, progress or (lambda stage, fraction: None))
 
 

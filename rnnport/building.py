@@ -50,6 +50,7 @@ class Settings:
     verify: bool
     custom_objects: Mapping[str, Any] | None
     input_signature: Any
+    decoder_inputs: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, eq=False)

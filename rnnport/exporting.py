@@ -18,6 +18,7 @@ from rnnport.capture.refuse import refuse_dtypes
 from rnnport.capture.source import Source
 from rnnport.capture.trace import Trace, input_sampling, trace
 from rnnport.errors import ConversionError, ParityError, Reason
+from rnnport.handoff_forms import HandOff, build_handoff
 from rnnport.spec import Check, Manifest, Sampling
 from rnnport.stream_form import Stream, build_stream
 from rnnport.versions import library_versions
@@ -60,9 +61,10 @@ def run_export(
             raise _parity_error(source, built.checks)
         progress("streaming", 0.85)
         stream = build_stream(source, built, reference, draft.folder, settings)
+        handoff = build_handoff(source, built, draft.folder, settings)
         progress("saving", 0.95)
         write_golden(draft.folder / GOLDEN_FILE, built.cases)
-        artifact = draft.commit(_manifest(source, built, stream, draft, settings))
+        artifact = draft.commit(_manifest(source, built, stream, handoff, draft, settings))
         progress("done", 1.0)
         return artifact
 
@@ -95,12 +97,18 @@ def _try_trace(source: Source, shapes: list[list[int | None]]) -> Trace | None:
 
 
 def _manifest(
-    source: Source, built: Built, stream: Stream, draft: Draft, settings: Settings
+    source: Source,
+    built: Built,
+    stream: Stream,
+    handoff: HandOff,
+    draft: Draft,
+    settings: Settings,
 ) -> Manifest:
     versions = library_versions(*_LIBRARIES)
     forms = {"model": built.form}
     if stream.form is not None:
         forms["stream"] = stream.form
+    forms.update(handoff.forms)
     return Manifest(
         name=settings.name or source.name,
         versions=versions,
@@ -114,8 +122,9 @@ def _manifest(
         layers=built.layers,
         fixed_axes=list(built.plan.fixed),
         streamable=stream.verdict,
+        handoff=handoff.verdict,
         notes=_notes(source, built),
-        parity=[*built.checks, *stream.checks],
+        parity=[*built.checks, *stream.checks, *handoff.checks],
     )
 
 

@@ -169,7 +169,7 @@ class FixedAxis(Strict, frozen=True, kw_only=True):
 
 
 class Streamable(Strict, frozen=True, kw_only=True):
-    """Whether a stream form exists; where not, the reason and the layer."""
+    """Whether a form exists (stream, or encoder and decoder); where not, the reason and layer."""
 
     ok: bool
     reason: str = ""
@@ -214,6 +214,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
         layers: recurrent layers and their lowering.
         fixed_axes: axes that could not be made dynamic.
         streamable: verdict on streaming.
+        handoff: verdict on cutting the model into encoder and decoder.
         notes: what export wants the reader to know.
         parity: the checks that ran at export.
     """
@@ -232,5 +233,6 @@ class Manifest(Strict, frozen=True, kw_only=True):
     layers: list[LayerReport] = []
     fixed_axes: list[FixedAxis] = []
     streamable: Streamable
+    handoff: Streamable = Streamable(ok=False)
     notes: list[str] = []
     parity: list[Check] = []

@@ -30,7 +30,7 @@ from rnnport.parity.streaming import Cut, check_streaming, cuts
 from rnnport.spec import Check, FixedAxis, Form, LayerReport, Port, State, Streamable
 from rnnport.versions import VERSION
 
-__all__ = ["STREAM_FILE", "Stream", "build_stream"]
+__all__ = ["STREAM_FILE", "Stream", "build_stream", "describe_stream"]
 
 STREAM_FILE = "stream.onnx"
 
@@ -120,7 +120,7 @@ def _skeleton(source: Source, built: Built, settings: Settings) -> tuple[Skeleto
     """The skeleton to lift; a bare cell is put into a layer, so that it takes chunks too."""
     layer = layer_of_cell(source)
     if layer is None:
-        return built.skeleton, built.plan.ports
+        return built.skeleton.copy(), built.plan.ports
     port = built.plan.ports[0]
     port = msgspec.structs.replace(port, shape=[port.shape[0], "T", *port.shape[1:]])
     traced = trace(layer, [[None if isinstance(a, str) else a for a in port.shape]])
@@ -141,7 +141,7 @@ def _write(
     cell = layer_of_cell(source) is not None
     outputs = [_output(by_name[name], cell) for name in lifted.outputs]
     states = [_as_claimed(state, inputs) for state in _starts(lifted.states, built, cell)]
-    _describe(skeleton.model, inputs, outputs, states, source, built.layers, settings)
+    describe_stream(skeleton.model, inputs, outputs, states, source, built.layers, settings)
     data = write_graph(skeleton.model, path)
     return Form(
         record=record(path),
@@ -181,7 +181,7 @@ def _as_claimed(state: State, inputs: Sequence[Port]) -> State:
     return msgspec.structs.replace(state, shape=[inputs[0].shape[0], *state.shape[1:]])
 
 
-def _describe(
+def describe_stream(
     model: ir.Model,
     inputs: Sequence[Port],
     outputs: Sequence[Port],
@@ -190,6 +190,7 @@ def _describe(
     layers: Sequence[LayerReport],
     settings: Settings,
 ) -> None:
+    """Write ports, states and facts into a graph whose states stand behind its ports."""
     facts = graph_facts(source, inputs, outputs, layers, settings)
     facts["rnnport.states"] = msgspec.json.encode(states).decode()
     taken = [Port(name=s.input, dtype=s.dtype, shape=s.shape) for s in states]

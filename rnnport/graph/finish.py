@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx_ir as ir
+from onnx_ir.passes import common
 
 from rnnport.spec import Port
 
-__all__ = ["ONE_FILE_LIMIT", "count_ops", "describe", "write_onnx"]
+__all__ = ["ONE_FILE_LIMIT", "count_ops", "describe", "infer_types", "write_onnx"]
 
 # Above this, weights go into a file of their own: protobuf ends at 2 GB.
 ONE_FILE_LIMIT = 1 << 30
@@ -51,6 +52,11 @@ def count_ops(model: ir.Model) -> dict[str, int]:
     """Nodes by operator, subgraphs included, most frequent first."""
     counted = Counter(node.op_type for node in model.graph.all_nodes())
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+
+
+def infer_types(model: ir.Model) -> None:
+    """Find the types of values that nobody declared, graph outputs among them."""
+    common.ShapeInferencePass()(model)
 
 
 def write_onnx(model: ir.Model, path: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Set
 import numpy as np
 import onnx_ir as ir
 
-__all__ = ["is_zero", "sequence_behind", "sole_input"]
+__all__ = ["SIZES", "is_zero", "reads", "sequence_behind", "sole_input"]
 
 # Zeros in their first input, whatever the others say, are zeros in the output.
 _KEEPS_ZERO = {
@@ -23,7 +23,7 @@ _KEEPS_ZERO = {
     "Gather",
 }
 # Only the sizes of their input matter.
-_SIZES = {"Shape", "Size"}
+SIZES = {"Shape", "Size"}
 
 
 def is_zero(value: ir.Value) -> bool:
@@ -68,18 +68,18 @@ def sequence_behind(value: ir.Value, sequences: Set[ir.Value]) -> ir.Node | None
     reached = False
     while pending:
         node = pending.pop().producer()
-        if node is None or id(node) in visited or node.op_type in _SIZES:
+        if node is None or id(node) in visited or node.op_type in SIZES:
             continue
         visited.add(id(node))
         first = first or (node if node.domain else None)
-        for source in _reads(node):
+        for source in reads(node):
             if source in sequences:
                 reached, first = True, first or node
             pending.append(source)
     return first if reached else None
 
 
-def _reads(node: ir.Node) -> Iterator[ir.Value]:
+def reads(node: ir.Node) -> Iterator[ir.Value]:
     """Inputs of a node, and what its subgraphs read from outside."""
     yield from (v for v in node.inputs if v is not None)
     for attribute in node.attributes.values():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnport import errors
 from rnnport.errors import NotYetAvailable, Reason, RnnportError, UsageError
+from rnnport.spec import Generate
 from rnnport.versions import VERSION as __version__
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rnnport.parity.report import ParityReport
     from rnnport.runtime.runner import Runner
 
-__all__ = ["RnnportError", "__version__", "errors", "export", "load", "open", "verify"]
+__all__ = ["Generate", "RnnportError", "__version__", "errors", "export", "load", "open", "verify"]
 
 _TARGETS = ("portable", "cpu", "cuda")
 _OPSETS = (18,)
@@ -44,7 +45,7 @@ def export(
     encoder: Any = None,
     decoder: Any = None,
     decoder_inputs: str | Sequence[str] | None = None,
-    generate: Any = None,
+    generate: Generate | None = None,
     precision: str = "float32",
     progress: Progress | None = None,
 ) -> Artifact:
@@ -70,7 +71,8 @@ def export(
         decoder: comes later.
         decoder_inputs: names of the inputs that only the decoder depends on; found from the state
             hand-off where None.
-        generate: comes later.
+        generate: `rnnport.Generate(start=, stop=, max_steps=)` adds generate.onnx, the whole decode
+            loop of an encoder-decoder model in one graph.
         precision: "float32"; others come later.
         progress: called with a stage's name and the fraction done.
 
@@ -90,7 +92,6 @@ def export(
         checkpoint=checkpoint,
         encoder=encoder,
         decoder=decoder,
-        generate=generate,
         precision=precision if precision != "float32" else None,
     )
     _refuse_values(target, opset)
@@ -103,9 +104,14 @@ def export(
         check_model_file(Path(model))
     from rnnport.exporting import Settings, run_export
 
+    if generate is not None:
+        from rnnport.generate_form import check_wish
+
+        check_wish(generate)
+
     named = [decoder_inputs] if isinstance(decoder_inputs, str) else decoder_inputs
     settings = Settings(
-        name, target, opset, overwrite, verify, custom_objects, input_signature, named
+        name, target, opset, overwrite, verify, custom_objects, input_signature, named, generate
     )
     return run_export(model, out, settings, progress or (lambda stage, fraction: None))
 

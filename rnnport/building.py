@@ -30,7 +30,7 @@ from rnnport.graph.skeleton import Skeleton
 from rnnport.parity.tolerance import TOLERANCES
 from rnnport.parity.verify import Run, check_golden
 from rnnport.runtime.session import open_session
-from rnnport.spec import Check, FixedAxis, Form, LayerReport, Port, Sampling
+from rnnport.spec import Check, FixedAxis, Form, Generate, LayerReport, Port, Sampling
 from rnnport.versions import VERSION
 
 __all__ = ["Built", "Progress", "Settings", "best_build", "graph_facts", "run_form", "write_graph"]
@@ -51,6 +51,7 @@ class Settings:
     custom_objects: Mapping[str, Any] | None
     input_signature: Any
     decoder_inputs: Sequence[str] | None = None
+    generate: Generate | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,6 +62,8 @@ def run_export(
         progress("streaming", 0.85)
         stream = build_stream(source, built, reference, draft.folder, settings)
         handoff = build_handoff(source, built, draft.folder, settings)
+        if settings.verify and not all(check.passed for check in handoff.checks):
+            raise _parity_error(source, handoff.checks)
         progress("saving", 0.95)
         write_golden(draft.folder / GOLDEN_FILE, built.cases)
         artifact = draft.commit(_manifest(source, built, stream, handoff, draft, settings))
@@ -123,6 +125,7 @@ def _manifest(
         fixed_axes=list(built.plan.fixed),
         streamable=stream.verdict,
         handoff=handoff.verdict,
+        generate=settings.generate,
         notes=_notes(source, built),
         parity=[*built.checks, *stream.checks, *handoff.checks],
     )

@@ -20,6 +20,7 @@ from rnnport.building import Built, Settings, run_form, write_graph
 from rnnport.capture.cases import output_ports
 from rnnport.capture.source import Source
 from rnnport.errors import ArtifactDamaged, ConversionError, UsageError
+from rnnport.generate_form import build_generate
 from rnnport.graph.finish import count_ops, infer_types
 from rnnport.graph.lift import CannotLift, lift
 from rnnport.graph.lower import lower
@@ -72,7 +73,17 @@ def build_handoff(source: Source, built: Built, folder: Path, settings: Settings
         return _no(settings, error.reasons[0].received, source.name)
     checks = _prove(built, encoder, decoder, folder)
     if all(check.passed for check in checks):
-        return HandOff(Streamable(ok=True), {"encoder": encoder, "decoder": decoder}, checks)
+        forms = {"encoder": encoder, "decoder": decoder}
+        if settings.generate is not None:
+            forms["generate"], more = build_generate(
+                settings.generate,
+                (halves.encoder.model, encoder),
+                (halves.decoder.model, decoder),
+                built,
+                folder,
+            )
+            checks = [*checks, *more]
+        return HandOff(Streamable(ok=True), forms, checks)
     _drop(folder)
     failed = next(check for check in checks if not check.passed)
     seen = failed.note or f"output {failed.output!r} differs by {failed.error:.2g}"
@@ -110,6 +121,13 @@ def _decoder_inputs(built: Built, settings: Settings) -> list[str]:
 
 
 def _no(settings: Settings, reason: str, layer: str = "") -> HandOff:
+    if settings.generate is not None:
+        raise UsageError.of(
+            "generate",
+            f"{reason}{f' (layer {layer!r})' if layer else ''}",
+            "a model whose decoder starts from its encoder's state",
+            "leave generate out",
+        )
     if settings.decoder_inputs is not None:
         where = f" at layer {layer!r}" if layer else ""
         raise UsageError.of(

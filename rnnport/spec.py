@@ -16,6 +16,7 @@ __all__ = [
     "FileRecord",
     "FixedAxis",
     "Form",
+    "Generate",
     "LayerReport",
     "Manifest",
     "Port",
@@ -196,6 +197,27 @@ class Check(Strict, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Generate(Strict, frozen=True, kw_only=True):
+    """What generate.onnx shall do; `rnnport.export(…, generate=Generate(…))`.
+
+    Attributes:
+        start: the first token the decoder is given.
+        stop: the token, or tokens, that end a row.
+        max_steps: the most tokens of a row, the stop among them.
+        beam_width: 1 is greedy; others come later.
+    """
+
+    start: int
+    stop: int | list[int]
+    max_steps: int
+    beam_width: int = 1
+
+    @property
+    def stops(self) -> list[int]:
+        """The stop tokens, at least one."""
+        return [self.stop] if isinstance(self.stop, int) else list(self.stop)
+
+
 class Manifest(Strict, frozen=True, kw_only=True):
     """rnnport.json.
 
@@ -215,6 +237,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
         fixed_axes: axes that could not be made dynamic.
         streamable: verdict on streaming.
         handoff: verdict on cutting the model into encoder and decoder.
+        generate: what generate.onnx does, where there is one.
         notes: what export wants the reader to know.
         parity: the checks that ran at export.
     """
@@ -234,5 +257,6 @@ class Manifest(Strict, frozen=True, kw_only=True):
     fixed_axes: list[FixedAxis] = []
     streamable: Streamable
     handoff: Streamable = Streamable(ok=False)
+    generate: Generate | None = None
     notes: list[str] = []
     parity: list[Check] = []

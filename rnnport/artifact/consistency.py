@@ -89,6 +89,9 @@ def _stream(manifest: Manifest) -> Iterator[_Finding]:
     if manifest.streamable.ok != (form is not None):
         told = "streamable" if manifest.streamable.ok else "not streamable"
         yield "streamable", f"{told}, forms {list(manifest.forms)}", "a stream form if streamable"
+    halves = [name for name in ("encoder", "decoder") if name in manifest.forms]
+    if halves != (["encoder", "decoder"] if manifest.handoff.ok else []):
+        yield "handoff", f"forms {list(manifest.forms)}", "encoder and decoder, or neither"
     if form is None:
         return
     inputs, outputs = [p.name for p in form.inputs], [p.name for p in form.outputs]

@@ -18,7 +18,7 @@ from rnnport.cli.show import (
 )
 from rnnport.parity.report import ParityReport
 from rnnport.parity.table import verdict_line
-from rnnport.spec import Manifest
+from rnnport.spec import Manifest, Streamable
 
 if TYPE_CHECKING:
     from rnnport.artifact.load import Artifact
@@ -55,18 +55,23 @@ def artifact_details(artifact: Artifact) -> Group:
 
 
 def _origin(manifest: Manifest) -> RenderableType:
-    streamable = manifest.streamable
-    where = f" (layer {streamable.layer})" if streamable.layer else ""
     return facts(
         {
             **manifest.source,
             "target": manifest.target,
             "opset": str(manifest.opset),
             "precision": manifest.precision,
-            "streamable": "yes" if streamable.ok else f"no: {streamable.reason}{where}",
+            "streamable": _verdict(manifest.streamable),
+            "encoder and decoder": _verdict(manifest.handoff),
             "made with": ", ".join(f"{name} {v}" for name, v in manifest.versions.items()),
         }
     )
+
+
+def _verdict(verdict: Streamable) -> str:
+    where = f" (layer {verdict.layer})" if verdict.layer else ""
+    reason = f": {verdict.reason}" if verdict.reason else ""
+    return "yes" if verdict.ok else f"no{reason}{where}"
 
 
 def _layers(manifest: Manifest) -> list[RenderableType]:

@@ -317,8 +317,6 @@ def test_keywords_whose_time_has_not_come(tmp_path: Path) -> None:
         "checkpoint": "x",
         "encoder": "e",
         "decoder": "d",
-        "decoder_inputs": ["i"],
-        "generate": 1,
         "precision": "float16",
     }
     text = refused(NotYetAvailable, object(), tmp_path, **given)

@@ -24,6 +24,7 @@ COMMANDS = (
     "scripts/demo",
     "scripts/bench_core",
     "scripts/stream_transients",
+    "scripts/g2p",
     ".ci/run",
 )
 

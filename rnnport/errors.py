@@ -19,6 +19,7 @@
     │   └── SaveFailed          the file system refused; the target is as it was
     ├── ProviderUnavailable     a provider asked for by name that cannot run here
     ├── NotStreamable           the model looks ahead, so it has no step form
+    ├── NotGenerative           nothing in the model can be fed its own output
     └── ParityError             ONNX and TensorFlow do not agree
 
 Every message says four things: subject, received, expected, remedy.
@@ -38,6 +39,7 @@ __all__ = [
     "MissingSignature",
     "ModelError",
     "ModelFileError",
+    "NotGenerative",
     "NotStreamable",
     "NotYetAvailable",
     "ParityError",
@@ -157,6 +159,10 @@ class ProviderUnavailable(RnnportError):
 
 class NotStreamable(RnnportError):
     """The model looks ahead, so it has no step form."""
+
+
+class NotGenerative(RnnportError):
+    """Nothing in the model can be fed its own output, step after step."""
 
 
 class ParityError(RnnportError):

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rnnport.cli.export import export
+from rnnport.cli.generate import generate
 from rnnport.cli.inspect import inspect
 from rnnport.cli.outcome import EXIT_CODES
 from rnnport.cli.run import run
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (export, inspect, verify, run, stream):
+for _command in (export, inspect, verify, run, stream, generate):
     app.command(epilog=EXIT_CODES)(_command)
 
 

@@ -35,6 +35,9 @@ class Memory(Protocol):
     def write(self, tensor: Tensor, array: Array) -> None:
         """Overwrite a tensor with an array of its shape and dtype."""
 
+    def gather(self, tensor: Tensor, rows: NDArray[np.intp], into: Tensor) -> None:
+        """Overwrite a tensor with rows of another one; not the same memory."""
+
 
 class HostMemory:
     """NumPy arrays, bound by pointer."""
@@ -52,6 +55,11 @@ class HostMemory:
     def write(self, tensor: Array, array: Array) -> None:
         """Overwrite an array."""
         tensor[...] = array
+
+    def gather(self, tensor: Array, rows: NDArray[np.intp], into: Array) -> None:
+        """Overwrite an array with rows of another one."""
+        # With mode="raise" NumPy would go through a copy.
+        np.take(tensor, rows, axis=0, out=into, mode="clip")
 
 
 class DeviceMemory:
@@ -79,6 +87,10 @@ class DeviceMemory:
     def write(self, tensor: Any, array: Array) -> None:
         """Copy an array to the device."""
         tensor.update_inplace(np.ascontiguousarray(array))
+
+    def gather(self, tensor: Any, rows: NDArray[np.intp], into: Any) -> None:
+        """Overwrite a value with rows of another one; by way of the host."""
+        into.update_inplace(np.ascontiguousarray(tensor.numpy()[rows]))
 
 
 def memory_for(provider: str) -> Memory:

@@ -12,7 +12,7 @@ from rnnport.errors import InputError, Reason
 from rnnport.runtime.casts import Unfit, to_array, to_dtype
 from rnnport.spec import FixedAxis, Port
 
-__all__ = ["check_inputs", "describe"]
+__all__ = ["check_inputs", "describe", "name_reasons"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -34,7 +34,7 @@ def check_inputs(
     Raises:
         InputError: with everything that is wrong.
     """
-    reasons = list(_name_reasons(ports, given))
+    reasons = list(name_reasons(ports, given))
     arrays: Arrays = {}
     for port in ports:
         if port.name in given:
@@ -58,7 +58,8 @@ def describe(port: Port) -> str:
     return f"{port.dtype} ({axes}{',' if len(port.shape) == 1 else ''})"
 
 
-def _name_reasons(ports: Sequence[Port], given: Mapping[str, Any]) -> Iterator[Reason]:
+def name_reasons(ports: Sequence[Port], given: Mapping[str, Any]) -> Iterator[Reason]:
+    """Inputs that are missing, and names no input has."""
     names = [port.name for port in ports]
     for port in ports:
         if port.name not in given:

@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from rnnport.artifact.load import Artifact, open_artifact
 from rnnport.errors import NotStreamable, NotYetAvailable
 from rnnport.runtime.checks import check_inputs
+from rnnport.runtime.decode_plan import ENCODER, DecodePlan
+from rnnport.runtime.form_sessions import FormSessions
+from rnnport.runtime.generation import Generation
+from rnnport.runtime.generator import Generator
 from rnnport.runtime.pool import StreamPool, check_capacity
 from rnnport.runtime.providers import resolve_provider
 from rnnport.runtime.session import check_threads, open_session, run_refused
@@ -28,8 +32,8 @@ __all__ = ["Runner", "load"]
 _FORM = "model"
 
 
-class Runner:
-    """Runs model.onnx. Safe for calls from several threads; holds no state between calls.
+class Runner(Generation):
+    """Runs model.onnx, and the other forms. Safe for calls from several threads; holds no state.
 
     Attributes:
         provider: the provider that really runs, "cpu" or "cuda".
@@ -41,6 +45,7 @@ class Runner:
         self.provider = provider
         self._threads = threads
         self._streaming: StreamSessions | None = None
+        self._generating: Generator | None = None
         self._lock = threading.Lock()
         self._artifact = artifact
         self._session = session
@@ -186,6 +191,20 @@ class Runner:
         plan = StreamPlan.of(self.manifest)
         path = self._artifact.forms[STREAM]
         return StreamSessions(path, plan, self.provider, self._threads)
+
+    def _generator(self) -> Generator:
+        """What the decoder is run with; its sessions open when first needed."""
+        with self._lock:
+            if self._generating is None:
+                plan = DecodePlan.of(self.manifest)
+                encoder = None if plan.encoder is None else self._sessions(ENCODER)
+                axes = self.manifest.fixed_axes
+                self._generating = Generator(plan, self._sessions(plan.name), encoder, axes)
+            return self._generating
+
+    def _sessions(self, name: str) -> FormSessions:
+        form, path = self.manifest.forms[name], self._artifact.forms[name]
+        return FormSessions.of(path, form, self.provider, self._threads)
 
     def __repr__(self) -> str:
         return f"<Runner {self.manifest.name!r} on {self.provider}: {self._artifact.path}>"

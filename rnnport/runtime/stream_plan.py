@@ -11,7 +11,7 @@ import msgspec
 from numpy.typing import NDArray
 
 from rnnport.errors import NotStreamable, Reason
-from rnnport.runtime.structure import bind
+from rnnport.runtime.structure import bind, leaves, without_others
 from rnnport.spec import Form, Manifest, Port, State, Structure
 
 __all__ = ["STREAM", "StreamPlan", "add_time", "drop_time", "has_time", "resolve", "sizes"]
@@ -69,7 +69,7 @@ class StreamPlan:
             outputs=tuple(form.outputs),
             timeless=not any(has_time(port) for port in chunks),
             batch=_fixed_batch((*form.inputs, *form.states)),
-            structure=_without_others(manifest.input_structure, names),
+            structure=without_others(manifest.input_structure, names),
             output_structure=_nesting_left(
                 manifest.output_structure, {port.name for port in form.outputs}
             ),
@@ -164,28 +164,7 @@ def _digest(form: Form) -> bytes:
 
 def _nesting_left(structure: Structure, names: set[str]) -> Structure:
     """The nesting of outputs where states are left out; one array that is left stands alone."""
-    if _leaves(structure) == names:
+    if leaves(structure) == names:
         return structure
-    left = _without_others(structure, names)
+    left = without_others(structure, names)
     return left.items[0] if len(left.items) == 1 else left
-
-
-def _without_others(structure: Structure, names: set[str]) -> Structure:
-    """Structure with only the leaves named; what becomes empty goes too."""
-    if structure.kind == "leaf":
-        return structure
-    kept = [
-        (index, _without_others(item, names))
-        for index, item in enumerate(structure.items)
-        if names & _leaves(item)
-    ]
-    return msgspec.structs.replace(
-        structure,
-        keys=[structure.keys[index] for index, _ in kept] if structure.keys else [],
-        items=[item for _, item in kept],
-    )
-
-
-def _leaves(structure: Structure) -> set[str]:
-    own = {structure.name} if structure.kind == "leaf" else set()
-    return own.union(*(_leaves(item) for item in structure.items))

@@ -1,8 +1,7 @@
-"""Sessions of stream.onnx: opened when first stepped, shared by all who step alike."""
+"""Runs of stream.onnx, in sessions shared by all who step alike."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,47 +9,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnport.errors import ArtifactDamaged
 from rnnport.runtime.buffers import Binding, Tensor
-from rnnport.runtime.session import open_session, run_refused
+from rnnport.runtime.form_sessions import FormSessions
+from rnnport.runtime.session import run_refused
 from rnnport.runtime.stream_plan import StreamPlan, resolve
 
 __all__ = ["StreamSessions", "run_stream"]
 
-# Below this batch size a second thread costs more than it brings: one LSTM step 64→128 takes
-# 10 µs on one thread and up to 24 µs on two. The memory arena costs such a step another 1 µs.
-_FEW_ROWS = 16
 
-
-class StreamSessions:
-    """The sessions of one artifact's stream form, by number of threads.
+class StreamSessions(FormSessions):
+    """The sessions of one artifact's stream form.
 
     Args:
         path: stream.onnx.
         plan: what the manifest says about it.
         provider: a resolved provider.
-        threads: the user's choice; None takes one thread for few rows, else onnxruntime's choice.
+        threads: as in FormSessions.
     """
 
     def __init__(self, path: Path, plan: StreamPlan, provider: str, threads: int | None) -> None:
         self.plan = plan
-        self.provider = provider
-        self._path = path
-        self._threads = threads
-        self._open: dict[tuple[int | None, bool], Any] = {}
-        self._lock = threading.Lock()
-
-    def session(self, rows: int) -> Any:
-        """The session for so many rows a run."""
-        few = self.provider == "cpu" and rows < _FEW_ROWS
-        threads = 1 if few and self._threads is None else self._threads
-        key = threads, not few
-        with self._lock:
-            if key not in self._open:
-                session = open_session(self._path, self.provider, threads, arena=not few)
-                _check_names(session, self.plan, self._path)
-                self._open[key] = session
-            return self._open[key]
+        inputs = [*(p.name for p in (*plan.chunks, *plan.fixed)), *(s.input for s in plan.states)]
+        outputs = [*(p.name for p in plan.outputs), *(s.output for s in plan.states)]
+        super().__init__(path, inputs, outputs, provider, threads)
 
 
 def run_stream(
@@ -93,18 +74,3 @@ def _empty(shape: list[int | str], dtype: str, sizes: Mapping[str, int]) -> NDAr
     """An array to be written, or None where the shape is not known beforehand."""
     known = resolve(shape, sizes)
     return None if known is None or 0 in known else np.empty(known, dtype)
-
-
-def _check_names(session: Any, plan: StreamPlan, path: Path) -> None:
-    """A graph that does not fit its manifest would be bound to the wrong memory."""
-    inputs = [*(p.name for p in (*plan.chunks, *plan.fixed)), *(s.input for s in plan.states)]
-    outputs = [*(p.name for p in plan.outputs), *(s.output for s in plan.states)]
-    for side, wanted, found in (
-        ("inputs", inputs, session.get_inputs()),
-        ("outputs", outputs, session.get_outputs()),
-    ):
-        names = [value.name for value in found]
-        if sorted(names) != sorted(wanted):
-            expected = f"those of the manifest: {sorted(wanted)}"
-            remedy = "export the model again"
-            raise ArtifactDamaged.of(f"{path}, {side}", f"{sorted(names)}", expected, remedy)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from numpy.typing import NDArray
 
 from rnnport.errors import InputError, Reason
 from rnnport.spec import Port, Structure
 
-__all__ = ["bind", "pack"]
+__all__ = ["bind", "leaves", "pack", "without_others"]
 
 _REMEDY = "pass one array for each input, in order or by name"
 
@@ -62,6 +63,28 @@ def bind(
         ]
         raise InputError(*reasons)
     return positional | dict(kwargs)
+
+
+def without_others(structure: Structure, names: set[str]) -> Structure:
+    """Structure with only the leaves named; what becomes empty goes too."""
+    if structure.kind == "leaf":
+        return structure
+    kept = [
+        (index, without_others(item, names))
+        for index, item in enumerate(structure.items)
+        if names & leaves(item)
+    ]
+    return msgspec.structs.replace(
+        structure,
+        keys=[structure.keys[index] for index, _ in kept] if structure.keys else [],
+        items=[item for _, item in kept],
+    )
+
+
+def leaves(structure: Structure) -> set[str]:
+    """Names of the ports in a structure."""
+    own = {structure.name} if structure.kind == "leaf" else set()
+    return own.union(*(leaves(item) for item in structure.items))
 
 
 def _in_order(args: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:

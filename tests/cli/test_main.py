@@ -15,7 +15,9 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("command", [None, "export", "inspect", "verify", "run", "stream"])
+@pytest.mark.parametrize(
+    "command", [None, "export", "inspect", "verify", "run", "stream", "generate"]
+)
 def test_help_documents_exit_codes_and_json(command: str | None) -> None:
     result = CliRunner().invoke(app, [command, "--help"] if command else ["--help"])
     assert result.exit_code == 0

@@ -19,7 +19,8 @@ from rnnport.artifact.manifest import record
 from rnnport.building import Built, Settings, run_form, write_graph
 from rnnport.capture.cases import output_ports
 from rnnport.capture.source import Source
-from rnnport.errors import ArtifactDamaged, ConversionError, UsageError
+from rnnport.capture.wording import gist
+from rnnport.errors import UsageError
 from rnnport.generate_form import build_generate
 from rnnport.graph.finish import count_ops, infer_types
 from rnnport.graph.lift import CannotLift, lift
@@ -68,9 +69,11 @@ def build_handoff(source: Source, built: Built, folder: Path, settings: Settings
         decoder = _decoder(halves, encoder, source, built, folder, settings)
     except (Cannot, CannotLift) as error:
         return _no(settings, error.reason, error.layer)
-    except (ConversionError, ArtifactDamaged) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # the whole form is right, and must not be lost over its halves
         _drop(folder)
-        return _no(settings, error.reasons[0].received, source.name)
+        return _no(settings, f"cutting it failed: {type(error).__name__}: {gist(error)}")
     checks = _prove(built, encoder, decoder, folder)
     if all(check.passed for check in checks):
         forms = {"encoder": encoder, "decoder": decoder}

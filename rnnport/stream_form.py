@@ -21,7 +21,7 @@ from rnnport.capture.reference import Reference
 from rnnport.capture.skeleton import build_skeleton
 from rnnport.capture.source import Source
 from rnnport.capture.trace import trace
-from rnnport.errors import ConversionError
+from rnnport.capture.wording import gist
 from rnnport.graph.finish import count_ops, describe
 from rnnport.graph.lift import CannotLift, Lifted, lift
 from rnnport.graph.lower import lower
@@ -72,9 +72,10 @@ def build_stream(
         form = _write(skeleton, lifted, source, built, path, settings)
     except CannotLift as error:
         return Stream(_no(error.reason, error.layer))
-    except ConversionError as error:
-        path.unlink(missing_ok=True)
-        return Stream(_no(error.reasons[0].received, source.name))
+    except Exception as error:  # the whole form is right, and must not be lost over its stream
+        for written in (path, folder / f"{STREAM_FILE}.data"):
+            written.unlink(missing_ok=True)
+        return Stream(_no(f"lifting it failed: {type(error).__name__}: {gist(error)}"))
     checks, found = _prove(form, built, folder)
     if all(check.passed for check in checks):
         return Stream(Streamable(ok=True), form, checks)

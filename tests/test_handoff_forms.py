@@ -264,3 +264,22 @@ def test_decoder_inputs_that_cannot_be(named: list[str], message: str, tmp_path:
         export(tutorial(), tmp_path, decoder_inputs=named)
     assert str(caught.value).startswith(message)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("module", "name"), [("handoff_forms", "split"), ("stream_form", "lift")])
+def test_a_fault_in_a_further_form_loses_nothing(
+    module: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole form is written all the same, and the manifest says what happened."""
+    import importlib
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("something nobody thought of")
+
+    monkeypatch.setattr(importlib.import_module(f"rnnport.{module}"), name, broken)
+    _, artifact = export(tutorial(), tmp_path)
+    manifest = artifact.manifest
+    verdict = manifest.handoff if name == "split" else manifest.streamable
+    assert not verdict.ok
+    assert verdict.reason.endswith("failed: RuntimeError: something nobody thought of")
+    assert "model" in manifest.forms

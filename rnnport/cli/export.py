@@ -17,6 +17,7 @@ from rnnport.cli.outcome import outcome, print_json
 
 if TYPE_CHECKING:
     from rnnport.artifact.load import Artifact
+    from rnnport.spec import Generate
 
 __all__ = ["export"]
 
@@ -37,6 +38,19 @@ def export(
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Write the artifact even if it fails parity.")
     ] = False,
+    decoder_input: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An input of the decoder alone; repeatable. Else found."),
+    ] = None,
+    start: Annotated[
+        int | None, typer.Option(help="With --stop and --max-steps: write generate.onnx too.")
+    ] = None,
+    stop: Annotated[
+        list[int] | None, typer.Option(help="A token that ends a row; repeatable.")
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(help="The most tokens of a row, the stop among them.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Export a recurrent Keras model to ONNX, with proof that nothing changed."""
@@ -49,6 +63,7 @@ def export(
         # Before the seconds that TensorFlow takes to load; export itself looks again.
         check_target(out, overwrite=overwrite)
         check_model_file(model)
+        wish = _wish(start, stop, max_steps)
         started = time.perf_counter()
         with _progress(shown=not as_json) as report:
             report("loading TensorFlow", 0.0)
@@ -61,9 +76,26 @@ def export(
                 opset=opset,
                 overwrite=overwrite,
                 verify=not no_verify,
+                decoder_inputs=decoder_input or None,
+                generate=wish,
                 progress=report,
             )
         _summarise(artifact, time.perf_counter() - started, as_json)
+
+
+def _wish(start: int | None, stop: list[int] | None, max_steps: int | None) -> Generate | None:
+    """What generate.onnx shall do, if it was asked for: all three options or none."""
+    from rnnport.errors import UsageError
+    from rnnport.spec import Generate
+
+    if start is None and not stop and max_steps is None:
+        return None
+    if start is None or not stop or max_steps is None:
+        given = {"--start": start, "--stop": stop or None, "--max-steps": max_steps}
+        missing = ", ".join(name for name, value in given.items() if value is None)
+        expected = "--start, --stop and --max-steps together"
+        raise UsageError.of("generate", f"no {missing}", expected, "add what is missing")
+    return Generate(start=start, stop=stop, max_steps=max_steps)
 
 
 @contextlib.contextmanager

@@ -60,7 +60,25 @@ def test_options_are_handed_on(seen: Seen, tmp_path: Path) -> None:
         "target": "cpu",
         "opset": 18,
         "verify": False,
+        "decoder_inputs": None,
+        "generate": None,
     }
+
+
+def test_what_generate_shall_do(seen: Seen, tmp_path: Path) -> None:
+    words = ["export", "m.keras", "-o", str(tmp_path / "out"), "--decoder-input", "target"]
+    words += ["--start", "1", "--stop", "2", "--stop", "5", "--max-steps", "9"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert seen["decoder_inputs"] == ["target"]
+    assert seen["generate"] == rnnport.Generate(start=1, stop=[2, 5], max_steps=9)
+
+
+def test_half_of_what_generate_needs(seen: Seen, tmp_path: Path) -> None:
+    words = ["export", "m.keras", "-o", str(tmp_path / "out"), "--start", "1", "--json"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert "no --stop, --max-steps" in result.stderr + result.stdout
+    assert not seen
 
 
 def test_the_summary(seen: Seen, tmp_path: Path) -> None:

@@ -28,12 +28,20 @@ from rnnport.graph.finish import count_ops, describe, write_onnx
 from rnnport.graph.lower import lower
 from rnnport.graph.skeleton import Skeleton
 from rnnport.parity.tolerance import TOLERANCES
-from rnnport.parity.verify import Run, check_golden
-from rnnport.runtime.session import open_session
-from rnnport.spec import Check, FixedAxis, Form, Generate, LayerReport, Port, Sampling
+from rnnport.parity.verify import check_golden, run_form
+from rnnport.spec import Check, FixedAxis, Form, Generate, LayerReport, Port, Sampling, State
 from rnnport.versions import VERSION
 
-__all__ = ["Built", "Progress", "Settings", "best_build", "graph_facts", "run_form", "write_graph"]
+__all__ = [
+    "Built",
+    "Progress",
+    "Settings",
+    "best_build",
+    "drop_form",
+    "graph_facts",
+    "refused",
+    "write_form",
+]
 
 Progress = Callable[[str, float], None]
 _Answers = tuple[list[GoldenCase], list[dict[str, int]], list[str]]
@@ -262,25 +270,13 @@ def _build(
     facts = graph_facts(source, plan.ports, outputs, layers, settings)
     describe(skeleton.model, plan.ports, outputs, facts, VERSION)
     path = folder / "model.onnx"
-    data = write_graph(skeleton.model, path)
-    form = Form(
-        record=record(path),
-        data=[record(d) for d in data],
-        inputs=list(plan.ports),
-        outputs=outputs,
-        op_counts=count_ops(skeleton.model),
-    )
+    form = write_form(skeleton.model, path, plan.ports, outputs)
     progress("comparing with TensorFlow", 0.8)
     checks = _check(folder, form, cases)
     return Built(plan, traced, unlowered, form, layers, cases, checks, notes)
 
 
-def write_graph(model: ir.Model, path: Path) -> list[Path]:
-    """Write a finished graph.
-
-    Raises:
-        ConversionError: ONNX's checker refuses it.
-    """
+def _write_graph(model: ir.Model, path: Path) -> list[Path]:
     try:
         return write_onnx(model, path)
     except onnx.checker.ValidationError as error:
@@ -292,25 +288,52 @@ def write_graph(model: ir.Model, path: Path) -> list[Path]:
         ) from error
 
 
+def write_form(
+    model: ir.Model,
+    path: Path,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    *,
+    states: Sequence[State] = (),
+    fixed: Sequence[str] = (),
+) -> Form:
+    """Write a finished graph, and say what it is.
+
+    Raises:
+        ConversionError: ONNX's checker refuses it.
+    """
+    data = _write_graph(model, path)
+    return Form(
+        record=record(path),
+        data=[record(d) for d in data],
+        inputs=list(inputs),
+        outputs=list(outputs),
+        states=list(states),
+        fixed=list(fixed),
+        op_counts=count_ops(model),
+    )
+
+
+def drop_form(folder: Path, *files: str) -> None:
+    """Remove graphs that were written, or begun, and their data."""
+    for file in files:
+        for path in (folder / file, folder / f"{file}.data"):
+            path.unlink(missing_ok=True)
+
+
+def refused(name: str, error: Exception) -> Check:
+    """The failed check of a graph that onnxruntime does not take."""
+    note = f"onnxruntime refused the graph: {' '.join(str(error).split())[:300]}"
+    return Check(name=name, output="", error=None, bound=0.0, passed=False, note=note)
+
+
 def _check(folder: Path, form: Form, cases: Sequence[GoldenCase]) -> list[Check]:
     """Run the written graph on the golden cases, on CPU."""
     try:
-        run = run_form(folder, form)
+        run = run_form(folder / form.record.file, form)
     except Exception as error:  # onnxruntime's loader raises many types
-        note = f"onnxruntime refused the graph: {' '.join(str(error).split())[:300]}"
-        return [Check(name="load", output="", error=None, bound=0.0, passed=False, note=note)]
+        return [refused("load", error)]
     return check_golden(cases, run, [p.name for p in form.outputs], TOLERANCES["cpu"])
-
-
-def run_form(folder: Path, form: Form) -> Run:
-    """A form on onnxruntime's CPU provider: arrays by input name in, by output name out."""
-    session = open_session(folder / form.record.file, provider="cpu")
-    names = [*(p.name for p in form.outputs), *(s.output for s in form.states)]
-
-    def run(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
-
-    return run
 
 
 def graph_facts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from rnnport.artifact.manifest import record
-from rnnport.building import Built, run_form, write_graph
+from rnnport.building import Built, write_form
 from rnnport.errors import NotYetAvailable, Reason, UsageError
-from rnnport.graph.finish import count_ops, describe
+from rnnport.graph.finish import describe
 from rnnport.graph.generate import ENDED, IDS, greedy_graph
 from rnnport.parity.compare import compare
+from rnnport.parity.streaming import first_states
+from rnnport.parity.verify import Run, run_form
 from rnnport.samples import MASK_KINDS, draw, masks_anything
 from rnnport.spec import Check, Form, Generate, Port
 from rnnport.versions import VERSION
@@ -25,7 +26,6 @@ __all__ = ["GENERATE_FILE", "build_generate", "check_wish"]
 GENERATE_FILE = "generate.onnx"
 
 Arrays = Mapping[str, NDArray[Any]]
-Run = Callable[[Arrays], Arrays]
 
 
 def check_wish(wish: Any) -> None:
@@ -85,20 +85,12 @@ def build_generate(
         "rnnport.generate": f"start {wish.start}, stop {wish.stops}, max_steps {wish.max_steps}"
     }
     describe(model, inputs, outputs, facts, VERSION)
-    path = folder / GENERATE_FILE
-    data = write_graph(model, path)
-    form = Form(
-        record=record(path),
-        data=[record(d) for d in data],
-        inputs=list(inputs),
-        outputs=outputs,
-        op_counts=count_ops(model),
-    )
+    form = write_form(model, folder / GENERATE_FILE, inputs, outputs)
     return form, _prove(wish, encoder[1], decoder[1], form, built, folder)
 
 
 def _check_tokens(wish: Generate, decoder: Form) -> None:
-    own = [port for port in decoder.inputs if port.name not in decoder.fixed]
+    own = decoder.per_step
     vocabulary = decoder.outputs[0].shape[-1]
     tokens = len(own) == 1 and own[0].dtype.startswith("int") and len(own[0].shape) == 2
     if not tokens or not isinstance(vocabulary, int):
@@ -124,8 +116,7 @@ def _check_tokens(wish: Generate, decoder: Form) -> None:
 def _prove(
     wish: Generate, encoder: Form, decoder: Form, form: Form, built: Built, folder: Path
 ) -> list[Check]:
-    runs = run_form(folder, encoder), run_form(folder, decoder)
-    run = run_form(folder, form)
+    run, *halves = (run_form(folder / f.record.file, f) for f in (form, encoder, decoder))
     kinds = MASK_KINDS if masks_anything(encoder.inputs) else ("none",)
     checks = []
     for seed, mask in enumerate(kinds):
@@ -134,7 +125,7 @@ def _prove(
         sizes = {a: n if a == "B" else n + smallest for a, n in sizes.items()}
         inputs = draw(encoder.inputs, sizes, mask=mask, seed=seed)
         name = f"generate, {mask} mask, {' '.join(f'{a}={n}' for a, n in sizes.items())}"
-        expected = _plain_loop(wish, decoder, runs, inputs)
+        expected = _plain_loop(wish, decoder, halves, inputs)
         received = run(inputs)[IDS]
         checks.append(compare(name, IDS, expected, received, 0.0))
     return checks
@@ -145,19 +136,14 @@ def _letters(ports: Sequence[Port]) -> list[str]:
 
 
 def _plain_loop(
-    wish: Generate, decoder: Form, runs: tuple[Run, Run], inputs: Arrays
+    wish: Generate, decoder: Form, halves: Sequence[Run], inputs: Arrays
 ) -> NDArray[np.int64]:
     """The loop as anybody would write it, all rows until the last has stopped."""
-    run_encoder, run_decoder = runs
+    run_encoder, run_decoder = halves
     handed = run_encoder(inputs)
     batch = len(next(iter(inputs.values())))
-    states = {
-        s.input: handed[s.start]
-        if s.start
-        else np.zeros([batch, *(int(n) for n in s.shape[1:])], s.dtype)
-        for s in decoder.states
-    }
-    (own,) = [port for port in decoder.inputs if port.name not in decoder.fixed]
+    states = first_states(decoder, handed, batch)
+    (own,) = decoder.per_step
     context = {name: handed[name] for name in decoder.fixed}
     tokens = np.full(batch, wish.start, np.int64)
     ended = np.zeros(batch, bool)

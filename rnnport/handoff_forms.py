@@ -15,22 +15,22 @@ import msgspec
 import numpy as np
 
 from rnnport.artifact.golden import GoldenCase
-from rnnport.artifact.manifest import record
-from rnnport.building import Built, Settings, run_form, write_graph
+from rnnport.building import Built, Settings, drop_form, refused, write_form
 from rnnport.capture.cases import output_ports
 from rnnport.capture.source import Source
 from rnnport.capture.wording import gist
 from rnnport.errors import UsageError
 from rnnport.generate_form import build_generate
-from rnnport.graph.finish import count_ops, infer_types
+from rnnport.graph.finish import infer_types
 from rnnport.graph.lift import CannotLift, lift
 from rnnport.graph.lower import lower
 from rnnport.graph.skeleton import Skeleton
 from rnnport.graph.split import Cannot, Halves, guess_decoder_inputs, split
 from rnnport.parity.handoff import handoff_cuts
 from rnnport.parity.streaming import check_streaming
+from rnnport.parity.verify import run_form
 from rnnport.spec import Check, Form, Port, State, Streamable
-from rnnport.stream_form import describe_stream
+from rnnport.stream_form import describe_stream, one_time
 
 __all__ = ["DECODER_FILE", "ENCODER_FILE", "HandOff", "build_handoff"]
 
@@ -72,7 +72,7 @@ def build_handoff(source: Source, built: Built, folder: Path, settings: Settings
     except UsageError:
         raise
     except Exception as error:  # the whole form is right, and must not be lost over its halves
-        _drop(folder)
+        drop_form(folder, ENCODER_FILE, DECODER_FILE)
         return _no(settings, f"cutting it failed: {type(error).__name__}: {gist(error)}")
     checks = _prove(built, encoder, decoder, folder)
     if all(check.passed for check in checks):
@@ -87,7 +87,7 @@ def build_handoff(source: Source, built: Built, folder: Path, settings: Settings
             )
             checks = [*checks, *more]
         return HandOff(Streamable(ok=True), forms, checks)
-    _drop(folder)
+    drop_form(folder, ENCODER_FILE, DECODER_FILE)
     failed = next(check for check in checks if not check.passed)
     seen = failed.note or f"output {failed.output!r} differs by {failed.error:.2g}"
     return _no(settings, f"encoder and decoder do not add up to the model ({seen})", source.name)
@@ -142,12 +142,6 @@ def _no(settings: Settings, reason: str, layer: str = "") -> HandOff:
     return HandOff(Streamable(ok=False, reason=reason, layer=layer), {})
 
 
-def _drop(folder: Path) -> None:
-    for name in (ENCODER_FILE, DECODER_FILE):
-        for path in (folder / name, folder / f"{name}.data"):
-            path.unlink(missing_ok=True)
-
-
 def _encoder(
     halves: Halves, source: Source, built: Built, folder: Path, settings: Settings
 ) -> Form:
@@ -159,7 +153,7 @@ def _encoder(
     draft = [_unknown(halves.encoder, name) for name in names]
     path = folder / ENCODER_FILE
     form = _write(halves.encoder, path, inputs, draft, [], source, built, settings)
-    run = run_form(folder, form)
+    run = run_form(path, form)
     cases, sizes = _seen(built, inputs, run)
     outputs = output_ports(names, [()] * len(names), cases, sizes)
     inputs, outputs = [*map(_source_time, inputs)], [*map(_source_time, outputs)]
@@ -203,23 +197,25 @@ def _decoder(
     halves: Halves, encoder: Form, source: Source, built: Built, folder: Path, settings: Settings
 ) -> Form:
     handed = {port.name: port for port in encoder.outputs}
-    own = [_decoder_time(p) for p in built.plan.ports if p.name in halves.decoder_inputs]
+    own = [one_time(p) for p in built.plan.ports if p.name in halves.decoder_inputs]
     ports = [*own, *(handed[one.name] for one in halves.handed)]
     lifted = lift(halves.decoder, ports)
     lower(halves.decoder, settings.target)
     by_name = {port.name: port for port in built.form.outputs}
     outputs = [_decoder_output(by_name[name], built, halves) for name in lifted.outputs]
     path = folder / DECODER_FILE
-    form = _write(
-        halves.decoder, path, lifted.inputs, outputs, lifted.states, source, built, settings
+    fixed = [port.name for port in lifted.inputs if port.name in handed]
+    return _write(
+        halves.decoder,
+        path,
+        lifted.inputs,
+        outputs,
+        lifted.states,
+        source,
+        built,
+        settings,
+        fixed,
     )
-    context = [port.name for port in lifted.inputs if port.name in handed]
-    return msgspec.structs.replace(form, fixed=context)
-
-
-def _decoder_time(port: Port) -> Port:
-    shape = ["T" if isinstance(a, str) and a[0] == "T" else a for a in port.shape]
-    return msgspec.structs.replace(port, shape=shape)
 
 
 def _decoder_output(port: Port, built: Built, halves: Halves) -> Port:
@@ -245,25 +241,18 @@ def _write(
     source: Source,
     built: Built,
     settings: Settings,
+    fixed: Sequence[str] = (),
 ) -> Form:
     describe_stream(skeleton.model, inputs, outputs, states, source, built.layers, settings)
-    data = write_graph(skeleton.model, path)
-    return Form(
-        record=record(path),
-        data=[record(d) for d in data],
-        inputs=list(inputs),
-        outputs=list(outputs),
-        states=list(states),
-        op_counts=count_ops(skeleton.model),
-    )
+    return write_form(skeleton.model, path, inputs, outputs, states=states, fixed=fixed)
 
 
 def _prove(built: Built, encoder: Form, decoder: Form, folder: Path) -> list[Check]:
     try:
-        run_encoder = run_form(folder, encoder)
-        runs = run_form(folder, built.form), run_form(folder, decoder)
+        run_encoder, whole, stepped = (
+            run_form(folder / form.record.file, form) for form in (encoder, built.form, decoder)
+        )
         cuts = handoff_cuts(built.form, encoder, decoder, run_encoder, sizes=built.plan.sizes)
     except Exception as error:  # onnxruntime raises many types
-        note = f"onnxruntime refused: {' '.join(str(error).split())[:300]}"
-        return [Check(name="hand-off", output="", error=None, bound=0.0, passed=False, note=note)]
-    return check_streaming(built.form, decoder, *runs, cuts)
+        return [refused("hand-off", error)]
+    return check_streaming(built.form, decoder, whole, stepped, cuts)

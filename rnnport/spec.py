@@ -65,6 +65,15 @@ class Port(Strict, frozen=True, kw_only=True):
     shape: list[Axis]
     sampling: Sampling | None = None
 
+    @property
+    def has_time(self) -> bool:
+        """Whether an axis is a time, T or T2 and so on."""
+        return any(isinstance(axis, str) and axis.startswith("T") for axis in self.shape)
+
+    def with_time(self) -> Port:
+        """The same for a sequence of what is one step here: T behind the batch."""
+        return msgspec.structs.replace(self, shape=[self.shape[0], "T", *self.shape[1:]])
+
 
 class State(Strict, frozen=True, kw_only=True):
     """A state carried from one call of a stream form to the next. All zeros is a fresh stream.
@@ -139,6 +148,11 @@ class Form(Strict, frozen=True, kw_only=True):
     states: list[State] = []
     fixed: list[str] = []
     op_counts: dict[str, int] = {}
+
+    @property
+    def per_step(self) -> list[Port]:
+        """Inputs given anew for every step."""
+        return [port for port in self.inputs if port.name not in self.fixed]
 
 
 class LayerReport(Strict, frozen=True, kw_only=True):

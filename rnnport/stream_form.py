@@ -13,8 +13,7 @@ from pathlib import Path
 import msgspec
 import onnx_ir as ir
 
-from rnnport.artifact.manifest import record
-from rnnport.building import Built, Settings, graph_facts, run_form, write_graph
+from rnnport.building import Built, Settings, drop_form, graph_facts, refused, write_form
 from rnnport.capture.causality import find_blame
 from rnnport.capture.open_cell import layer_of_cell
 from rnnport.capture.reference import Reference
@@ -22,15 +21,16 @@ from rnnport.capture.skeleton import build_skeleton
 from rnnport.capture.source import Source
 from rnnport.capture.trace import trace
 from rnnport.capture.wording import gist
-from rnnport.graph.finish import count_ops, describe
+from rnnport.graph.finish import describe
 from rnnport.graph.lift import CannotLift, Lifted, lift
 from rnnport.graph.lower import lower
 from rnnport.graph.skeleton import Skeleton
 from rnnport.parity.streaming import Cut, check_streaming, cuts
+from rnnport.parity.verify import run_form
 from rnnport.spec import Check, FixedAxis, Form, LayerReport, Port, State, Streamable
 from rnnport.versions import VERSION
 
-__all__ = ["STREAM_FILE", "Stream", "build_stream", "describe_stream"]
+__all__ = ["STREAM_FILE", "Stream", "build_stream", "describe_stream", "one_time"]
 
 STREAM_FILE = "stream.onnx"
 
@@ -73,14 +73,12 @@ def build_stream(
     except CannotLift as error:
         return Stream(_no(error.reason, error.layer))
     except Exception as error:  # the whole form is right, and must not be lost over its stream
-        for written in (path, folder / f"{STREAM_FILE}.data"):
-            written.unlink(missing_ok=True)
+        drop_form(folder, STREAM_FILE)
         return Stream(_no(f"lifting it failed: {type(error).__name__}: {gist(error)}"))
     checks, found = _prove(form, built, folder)
     if all(check.passed for check in checks):
         return Stream(Streamable(ok=True), form, checks)
-    for file in (form.record, *form.data):
-        (folder / file.file).unlink()
+    drop_form(folder, STREAM_FILE)
     return Stream(_blame(source, built, reference, checks, found))
 
 
@@ -93,7 +91,7 @@ def _obstacle(built: Built) -> Streamable | None:
     for layer in built.layers:
         if layer.lowering == "tf2onnx":
             return _no(f"{layer.reason}; its state stays inside the graph", layer.name)
-    if not _timed(built.plan.ports) and not _steps(built.skeleton):
+    if not any(port.has_time for port in built.plan.ports) and not _steps(built.skeleton):
         fixed = next((f for f in built.plan.fixed if f.axis == 1), None)
         return _fixed_time(fixed) if fixed else _no("no input has a time axis")
     return None
@@ -101,14 +99,6 @@ def _obstacle(built: Built) -> Streamable | None:
 
 def _fixed_time(fixed: FixedAxis) -> Streamable:
     return _no(f"the length is fixed at {fixed.size}: {fixed.reason}", fixed.layer)
-
-
-def _timed(ports: Sequence[Port]) -> bool:
-    return any(_letter_t(axis) for port in ports for axis in port.shape)
-
-
-def _letter_t(axis: int | str) -> bool:
-    return isinstance(axis, str) and axis.startswith("T")
 
 
 def _steps(skeleton: Skeleton) -> bool:
@@ -122,8 +112,7 @@ def _skeleton(source: Source, built: Built, settings: Settings) -> tuple[Skeleto
     layer = layer_of_cell(source)
     if layer is None:
         return built.skeleton.copy(), built.plan.ports
-    port = built.plan.ports[0]
-    port = msgspec.structs.replace(port, shape=[port.shape[0], "T", *port.shape[1:]])
+    port = built.plan.ports[0].with_time()
     traced = trace(layer, [[None if isinstance(a, str) else a for a in port.shape]])
     return build_skeleton(traced, [port], settings.opset), [port]
 
@@ -137,33 +126,25 @@ def _write(
     settings: Settings,
 ) -> Form:
     lower(skeleton, settings.target)
-    inputs = [_one_time(port) for port in lifted.inputs]
+    inputs = [one_time(port) for port in lifted.inputs]
     by_name = {port.name: port for port in built.form.outputs}
     cell = layer_of_cell(source) is not None
     outputs = [_output(by_name[name], cell) for name in lifted.outputs]
     states = [_as_claimed(state, inputs) for state in _starts(lifted.states, built, cell)]
     describe_stream(skeleton.model, inputs, outputs, states, source, built.layers, settings)
-    data = write_graph(skeleton.model, path)
-    return Form(
-        record=record(path),
-        data=[record(d) for d in data],
-        inputs=inputs,
-        outputs=outputs,
-        states=states,
-        fixed=[port.name for port in inputs if not _timed([port])] if _timed(inputs) else [],
-        op_counts=count_ops(skeleton.model),
-    )
+    timed = any(port.has_time for port in inputs)
+    fixed = [port.name for port in inputs if not port.has_time] if timed else []
+    return write_form(skeleton.model, path, inputs, outputs, states=states, fixed=fixed)
 
 
-def _one_time(port: Port) -> Port:
+def one_time(port: Port) -> Port:
     """All sequences of a stream advance together: one letter."""
-    return msgspec.structs.replace(port, shape=["T" if _letter_t(a) else a for a in port.shape])
+    shape = ["T" if isinstance(a, str) and a.startswith("T") else a for a in port.shape]
+    return msgspec.structs.replace(port, shape=shape)
 
 
 def _output(port: Port, cell: bool) -> Port:
-    if not cell:
-        return _one_time(port)
-    return msgspec.structs.replace(port, shape=[port.shape[0], "T", *port.shape[1:]])
+    return port.with_time() if cell else one_time(port)
 
 
 def _starts(states: Sequence[State], built: Built, cell: bool) -> list[State]:
@@ -203,15 +184,10 @@ def _prove(form: Form, built: Built, folder: Path) -> tuple[list[Check], list[Cu
     shortest = min((size for letter, size in built.plan.sizes.items() if letter != "B"), default=4)
     found = cuts(built.form, form, shortest=shortest)
     try:
-        runs = run_form(folder, built.form), run_form(folder, form)
+        whole, stream = (run_form(folder / f.record.file, f) for f in (built.form, form))
     except Exception as error:  # onnxruntime's loader raises many types
-        note = f"onnxruntime refused the graph: {' '.join(str(error).split())[:300]}"
-        return [_failed(note)], found
-    return check_streaming(built.form, form, *runs, found), found
-
-
-def _failed(note: str) -> Check:
-    return Check(name="stream", output="", error=None, bound=0.0, passed=False, note=note)
+        return [refused("stream", error)], found
+    return check_streaming(built.form, form, whole, stream, found), found
 
 
 def _blame(
@@ -226,7 +202,7 @@ def _blame(
     time = sum(found[0].lengths)
     end = time - time // 3
     beginning = {
-        p.name: inputs[p.name][:, :end] if _timed([p]) else inputs[p.name] for p in built.plan.ports
+        p.name: inputs[p.name][:, :end] if p.has_time else inputs[p.name] for p in built.plan.ports
     }
     blame = find_blame(reference, inputs, beginning, time, end)
     if blame is not None:

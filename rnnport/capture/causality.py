@@ -131,7 +131,7 @@ def _late(run: Callable[[], Any]) -> list[NDArray[Any]]:
     """What the layer gives for the later steps alone, where it runs on them."""
     try:
         return _arrays(run())
-    except Exception:
+    except Exception:  # a layer of one length, say: then it is not the one to blame
         return []
 
 

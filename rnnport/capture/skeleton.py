@@ -14,7 +14,7 @@ from rnnport.capture.onnx_body import convert
 from rnnport.capture.trace import Trace
 from rnnport.errors import Reason, UnsupportedModel
 from rnnport.graph.emit import initializer
-from rnnport.graph.skeleton import DOMAIN, OP, Skeleton, Spec, op_of
+from rnnport.graph.skeleton import DOMAIN, OP, Skeleton, Spec, op_of, token_of
 from rnnport.spec import Port
 
 __all__ = ["build_skeleton"]
@@ -65,7 +65,7 @@ def _tell_apart(model: ir.Model, specs: Mapping[str, Spec]) -> None:
     for node in model.graph.all_nodes():
         if node.op_type == OP:
             node.domain = DOMAIN
-            node.op_type = op_of(specs[node.attributes["token"].as_string()])
+            node.op_type = op_of(specs[token_of(node)])
 
 
 def _name_inputs(graph: ir.Graph, traced: Trace, ports: Sequence[Port]) -> None:

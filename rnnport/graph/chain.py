@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from rnnport.graph.emit import Emitter, stand_in
-from rnnport.graph.skeleton import DOMAIN, OP, Skeleton
+from rnnport.graph.skeleton import DOMAIN, OP, Skeleton, token_of
 from rnnport.graph.steps import joined_steps, step_of
 from rnnport.recurrent import RecurrentSpec
 
@@ -97,7 +97,7 @@ def _fuse(skeleton: Skeleton, chain: Sequence[ir.Node]) -> None:
     emit = Emitter(graph, before=first, weights=skeleton.model.graph, prefix=f"{old.name}/")
     sequence = _sequence(emit, [_given(n.inputs[0]) for n in chain])
     spec = RecurrentSpec(old.name, old.layer_kind, old.cells, has_state=True)
-    token = f"chain of {skeleton_token(first)}"
+    token = f"chain of {token_of(first)}"
     skeleton.specs[token] = spec
     node = ir.node(
         OP,
@@ -127,11 +127,6 @@ def _fuse(skeleton: Skeleton, chain: Sequence[ir.Node]) -> None:
 
 def _read_outside(value: ir.Value, members: set[int]) -> bool:
     return value.is_graph_output() or any(id(use.node) not in members for use in value.uses())
-
-
-def skeleton_token(node: ir.Node) -> str:
-    """The token of a `Recurrent` node."""
-    return node.attributes["token"].as_string()
 
 
 def _given(value: ir.Value | None) -> ir.Value:

@@ -118,7 +118,7 @@ def _body(parts: _Parts, outer: ir.Graph, handed: Mapping[str, ir.Value]) -> ir.
     for name in form.fixed:
         by_name[name].replace_all_uses_with(handed[name])
     taken = [by_name[state.input] for state in form.states]
-    (tokens_port,) = [port for port in form.inputs if port.name not in form.fixed]
+    (tokens_port,) = form.per_step
     tokens_in = by_name[tokens_port.name]
     outputs = list(step.outputs)
     step.outputs.clear()

@@ -17,7 +17,7 @@ import onnx_ir as ir
 from rnnport.carried import ContextSpec, PoolSpec
 from rnnport.graph.emit import Emitter, stand_in
 from rnnport.graph.origins import is_zero, sequence_behind, sole_input
-from rnnport.graph.skeleton import CONTEXT, DOMAIN, OP, POOL, Skeleton, Spec
+from rnnport.graph.skeleton import CONTEXT, DOMAIN, OP, POOL, Skeleton, Spec, token_of
 from rnnport.graph.state_names import StateNames
 from rnnport.recurrent import RecurrentSpec
 from rnnport.spec import Port, State
@@ -106,11 +106,9 @@ def _refuse(skeleton: Skeleton) -> None:
     for node in skeleton.recurrent_nodes():
         spec = skeleton.spec(node)
         name = spec.pair.rsplit("/pair", 1)[0] or spec.name
-        if spec.inner or node.graph is not main:
-            if node.graph is not main:
-                raise CannotLift(name, "it is called inside a condition or a loop")
-            continue
-        if spec.go_backwards:
+        if node.graph is not main:
+            raise CannotLift(name, "it is called inside a condition or a loop")
+        if spec.go_backwards and not spec.inner:
             kind = "Bidirectional" if spec.pair else spec.layer_kind
             raise CannotLift(name, f"{kind} reads the sequence from its end")
 
@@ -120,7 +118,7 @@ def _carried(skeleton: Skeleton) -> list[ir.Node]:
     order = {token: number for number, token in enumerate(skeleton.specs)}
     nodes = [node for op in (OP, CONTEXT, POOL) for node in skeleton.nodes(op)]
     carried = [node for node in nodes if not skeleton.any_spec(node).inner]
-    return sorted(carried, key=lambda node: order[node.attributes["token"].as_string()])
+    return sorted(carried, key=lambda node: order[token_of(node)])
 
 
 class _Lift:
@@ -156,8 +154,7 @@ class _Lift:
         emit = self._emitter(node, spec.name)
         prefix = self._names.prefix(spec.name)
         taken, states, started = [], [], None
-        labels = list(_labels(spec))
-        for index, (label, units) in enumerate(labels):
+        for index, (label, units) in enumerate(spec.state_labels):
             start = starts[index] if starts else None
             state, value = self._state(f"{prefix}_{label}", "float32", ["B", units])
             if start is not None and spec.step and sole_input(start) not in self.ports:
@@ -174,7 +171,7 @@ class _Lift:
                 taken.append(emit.op("Where", started, value, start))
             states.append((state, value))
         lifted = dataclasses.replace(spec, has_state=True, stream=not spec.step)
-        new = self._replace(node, lifted, [inputs[0], *taken, *mask], 2 + spec.state_count)
+        new = self._replace(node, lifted, [inputs[0], *taken, *mask])
         finals = new[-spec.state_count :]
         for (state, value), final in zip(states, finals, strict=True):
             self._give(state, value, final)
@@ -200,7 +197,7 @@ class _Lift:
         prefix = self._names.prefix(spec.name)
         state, value = self._state(f"{prefix}_context", "float32", shape)
         lifted = dataclasses.replace(spec, stream=True)
-        _, following = self._replace(node, lifted, [*node.inputs, value], 2)
+        _, following = self._replace(node, lifted, [*node.inputs, value])
         self._give(state, value, following)
 
     def _pool(self, node: ir.Node, spec: PoolSpec) -> None:
@@ -209,7 +206,7 @@ class _Lift:
         state, value = self._state(f"{prefix}_{label}", dtype, ["B", spec.features])
         steps, count = self._state(f"{prefix}_count", "int64", ["B", 1])
         lifted = dataclasses.replace(spec, stream=True)
-        _, following, counted = self._replace(node, lifted, [*node.inputs, value, count], 3)
+        _, following, counted = self._replace(node, lifted, [*node.inputs, value, count])
         self._give(state, value, following)
         self._give(steps, count, counted)
 
@@ -241,16 +238,17 @@ class _Lift:
         return Emitter(graph, before=node, weights=graph, prefix=f"{name}/")
 
     def _replace(
-        self, node: ir.Node, spec: Spec, inputs: Sequence[ir.Value | None], count: int
+        self, node: ir.Node, spec: Spec, inputs: Sequence[ir.Value | None]
     ) -> list[ir.Value]:
-        token = f"{node.attributes['token'].as_string()} lifted"
-        step = isinstance(spec, RecurrentSpec) and spec.step
+        token = f"{token_of(node)} lifted"
+        # A recurrent node gives its final states in any case; the others gain theirs.
+        gained = {CONTEXT: 1, POOL: 2}.get(node.op_type, 0)
         new = ir.node(
             node.op_type,
             inputs,
             {"token": token},
             domain=DOMAIN,
-            num_outputs=spec.state_count if isinstance(spec, RecurrentSpec) and step else count,
+            num_outputs=len(node.outputs) + gained,
         )
         self._skeleton.specs[token] = spec
         self._emitter(node, spec.name).add(new)
@@ -266,10 +264,3 @@ _DTYPES = {
     "int64": ir.DataType.INT64,
     "bool": ir.DataType.BOOL,
 }
-
-
-def _labels(spec: RecurrentSpec) -> Iterator[tuple[str, int]]:
-    """Name and width of every state."""
-    for index, cell in enumerate(spec.cells):
-        for letter in cell.states:
-            yield (letter if len(spec.cells) == 1 else f"cell{index}_{letter}"), cell.units

@@ -9,12 +9,17 @@ import onnx_ir as ir
 from rnnport.carried import ContextSpec, PoolSpec
 from rnnport.recurrent import RecurrentSpec
 
-__all__ = ["CONTEXT", "DOMAIN", "OP", "POOL", "Skeleton", "Spec", "op_of"]
+__all__ = ["CONTEXT", "DOMAIN", "OP", "POOL", "Skeleton", "Spec", "op_of", "token_of"]
 
 DOMAIN = "rnnport"
 OP, CONTEXT, POOL = "Recurrent", "Context", "Pool"
 
 Spec = RecurrentSpec | ContextSpec | PoolSpec
+
+
+def token_of(node: ir.Node) -> str:
+    """The token of a node of DOMAIN."""
+    return node.attributes["token"].as_string()
 
 
 def op_of(spec: Spec) -> str:
@@ -46,7 +51,7 @@ class Skeleton:
 
     def any_spec(self, node: ir.Node) -> Spec:
         """What a node of DOMAIN stands for."""
-        return self.specs[node.attributes["token"].as_string()]
+        return self.specs[token_of(node)]
 
     def spec(self, node: ir.Node) -> RecurrentSpec:
         """What a `Recurrent` node stands for."""

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from rnnport.graph.chain import skeleton_token
 from rnnport.graph.origins import SIZES, reads, sequence_behind
-from rnnport.graph.skeleton import DOMAIN, Skeleton
+from rnnport.graph.skeleton import DOMAIN, OP, Skeleton, token_of
 
 __all__ = ["Cannot", "Halves", "Handed", "guess_decoder_inputs", "split"]
 
@@ -41,12 +40,10 @@ class Handed:
 
     Attributes:
         name: of the encoder's output and the decoder's input.
-        state: whether a decoder layer starts from it, and nothing else reads it under this name.
         value: its name in the skeleton.
     """
 
     name: str
-    state: bool
     value: str
 
 
@@ -125,15 +122,10 @@ def split(skeleton: Skeleton, decoder_inputs: Sequence[str], again: Collection[s
     return Halves(
         encoder,
         decoder,
-        [Handed(c.name, c.state, str(c.value.name)) for c in crossing],
+        [Handed(c.name, str(c.value.name)) for c in crossing],
         [str(v.name) for v in encoder.model.graph.inputs],
-        [str(v.name) for v in own_in_order(graph, decoder_inputs)],
+        [str(v.name) for v in graph.inputs if v.name in decoder_inputs],
     )
-
-
-def own_in_order(graph: ir.Graph, names: Sequence[str]) -> list[ir.Value]:
-    """The graph's inputs of these names, in the graph's order."""
-    return [v for v in graph.inputs if v.name in names]
 
 
 _Use = tuple[ir.Node, int]
@@ -231,7 +223,7 @@ def _crossing(skeleton: Skeleton, late: Set[ir.Node | None], own: Set[ir.Value])
 
     def place(one: _Crossing) -> tuple[bool, int, int]:
         node, index = one.uses[0]
-        return not one.state, order[skeleton_token(node)] if one.state else 0, index * one.state
+        return not one.state, order[token_of(node)] if one.state else 0, index * one.state
 
     return sorted(found, key=place)
 
@@ -249,7 +241,7 @@ def _holders(graph: ir.Graph) -> dict[ir.Node, ir.Node]:
 
 def _is_start(skeleton: Skeleton, use: _Use) -> bool:
     node, index = use
-    if node.domain != DOMAIN or node not in skeleton.recurrent_nodes():
+    if (node.domain, node.op_type) != (DOMAIN, OP):
         return False
     spec = skeleton.spec(node)
     return spec.has_state and not spec.step and 1 <= index <= spec.state_count
@@ -258,12 +250,8 @@ def _is_start(skeleton: Skeleton, use: _Use) -> bool:
 def _state_name(skeleton: Skeleton, use: _Use) -> str:
     node, index = use
     spec = skeleton.spec(node)
-    letters = [
-        letter if len(spec.cells) == 1 else f"cell{i}_{letter}"
-        for i, cell in enumerate(spec.cells)
-        for letter in cell.states
-    ]
-    return _clean(f"{spec.name}_{letters[index - 1]}_start")
+    label, _ = spec.state_labels[index - 1]
+    return _clean(f"{spec.name}_{label}_start")
 
 
 def _context_name(skeleton: Skeleton, value: ir.Value) -> str:

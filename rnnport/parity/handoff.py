@@ -51,7 +51,7 @@ def handoff_cuts(
         target = draw(
             model.inputs, grown, mask="right" if number % 2 else "none", seed=seed + number
         )
-        own = [p for p in decoder.inputs if p.name not in decoder.fixed]
+        own = decoder.per_step
         inputs |= {port.name: target[port.name] for port in own}
         handed = run_encoder({port.name: inputs[port.name] for port in encoder.inputs})
         time = next(inputs[p.name].shape[1] for p in own if "T" in p.shape)

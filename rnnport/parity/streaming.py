@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +19,15 @@ from rnnport.parity.tolerance import TOLERANCES
 from rnnport.samples import MASK_KINDS, draw, masks_anything
 from rnnport.spec import Check, Form, Port
 
-__all__ = ["Cut", "check_streaming", "cuts", "open_valid", "random_lengths", "starts_given"]
+__all__ = [
+    "Cut",
+    "check_streaming",
+    "cuts",
+    "first_states",
+    "open_valid",
+    "random_lengths",
+    "starts_given",
+]
 
 Arrays = Mapping[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
@@ -63,7 +70,7 @@ def cuts(model: Form, stream: Form, *, shortest: int = 4, seed: int = 0) -> list
         shortest: a length the model takes.
         seed: the same seed gives the same cuts.
     """
-    ports = [*map(_timed, _per_step(stream)), *_held(model, stream)]
+    ports = [*map(_timed, stream.per_step), *_held(model, stream)]
     given = starts_given(stream)
     masks = ("none", "right") if given else MASK_KINDS
     found = []
@@ -94,8 +101,8 @@ def starts_given(stream: Form) -> bool:
 
 def open_valid(stream: Form, inputs: Arrays) -> None:
     """Make the first step valid in every mask that is an input of its own, in place."""
-    for port in _per_step(stream):
-        if port.dtype == "bool" and _has_time(port):
+    for port in stream.per_step:
+        if port.dtype == "bool" and port.has_time:
             inputs[port.name][:, 0] = True
 
 
@@ -127,7 +134,7 @@ def check_streaming(
 def _streamed(stream: Form, run: Run, cut: Cut) -> tuple[Arrays, list[int]]:
     """Outputs joined over the chunks, and after how many steps the others were taken."""
     batch = len(cut.inputs[stream.inputs[0].name])
-    states = {s.input: _start(s.start, s.dtype, s.shape, batch, cut.inputs) for s in stream.states}
+    states = first_states(stream, cut.inputs, batch)
     joined: dict[str, list[NDArray[Any]]] = {port.name: [] for port in stream.outputs}
     held = {name: cut.inputs[name] for name in stream.fixed}
     at = 0
@@ -138,21 +145,21 @@ def _streamed(stream: Form, run: Run, cut: Cut) -> tuple[Arrays, list[int]]:
         at += length
         states = {s.input: given[s.output] for s in stream.states}
         for port in stream.outputs:
-            if _has_time(port) or not _chunked(stream) or at in wanted:
+            if port.has_time or not _chunked(stream) or at in wanted:
                 joined[port.name].append(given[port.name])
     return {port.name: _join(stream, port, joined[port.name]) for port in stream.outputs}, wanted
 
 
 def _expected(model: Form, stream: Form, run: Run, cut: Cut, ends: Sequence[int]) -> Arrays:
-    if not any(_has_time(port) for port in model.inputs):
+    if not any(port.has_time for port in model.inputs):
         return _stepped(model, stream, run, cut)
     whole = run(_model_inputs(model, cut.inputs))
     prefixes: list[Arrays] = []
-    if not all(_has_time(port) for port in stream.outputs):
+    if not all(port.has_time for port in stream.outputs):
         prefixes = [run(_prefix(model, stream, cut.inputs, end)) for end in ends]
     return {
         port.name: whole[port.name]
-        if _has_time(port)
+        if port.has_time
         else np.stack([part[port.name] for part in prefixes])
         for port in stream.outputs
     }
@@ -162,10 +169,11 @@ def _stepped(model: Form, stream: Form, run: Run, cut: Cut) -> Arrays:
     """A one-step model run step by step, its states handed on by hand."""
     time = sum(cut.lengths)
     batch = len(cut.inputs[stream.inputs[0].name])
-    handed = {s.start: _start(s.start, s.dtype, s.shape, batch, cut.inputs) for s in stream.states}
+    first = first_states(stream, cut.inputs, batch)
+    handed = {s.start: first[s.input] for s in stream.states}
     steps: list[Arrays] = []
     for at in range(time):
-        now = {p.name: cut.inputs[p.name][:, at] for p in _per_step(stream)}
+        now = {p.name: cut.inputs[p.name][:, at] for p in stream.per_step}
         given = run({**now, **{n: cut.inputs[n] for n in stream.fixed}, **handed})
         handed = {s.start: given[s.end or _only(model)] for s in stream.states}
         steps.append(given)
@@ -176,12 +184,20 @@ def _only(model: Form) -> str:
     return model.outputs[0].name
 
 
-def _start(
-    name: str, dtype: str, shape: Sequence[int | str], batch: int, inputs: Arrays
-) -> NDArray[Any]:
-    if name:
-        return inputs[name]
-    return np.zeros([batch, *(int(size) for size in shape[1:])], dtype)
+def first_states(stream: Form, given: Arrays, batch: int) -> dict[str, NDArray[Any]]:
+    """The states of fresh streams by input name: what they start from, zeros where nothing is.
+
+    Args:
+        stream: a form with states.
+        given: holds the starts by their names.
+        batch: B.
+    """
+    return {
+        s.input: given[s.start]
+        if s.start
+        else np.zeros([batch, *(int(size) for size in s.shape[1:])], s.dtype)
+        for s in stream.states
+    }
 
 
 def _ends(lengths: Sequence[int]) -> list[int]:
@@ -192,28 +208,24 @@ def _ends(lengths: Sequence[int]) -> list[int]:
 
 
 def _join(stream: Form, port: Port, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    if _has_time(port):
+    if port.has_time:
         return np.concatenate(parts, axis=1)
     return np.stack(parts, axis=0 if _chunked(stream) else 1)
 
 
 def _slice(stream: Form, inputs: Arrays, start: int, end: int) -> dict[str, NDArray[Any]]:
     if not _chunked(stream):
-        return {p.name: inputs[p.name][:, start] for p in _per_step(stream)}
-    return {p.name: np.ascontiguousarray(inputs[p.name][:, start:end]) for p in _per_step(stream)}
+        return {p.name: inputs[p.name][:, start] for p in stream.per_step}
+    return {p.name: np.ascontiguousarray(inputs[p.name][:, start:end]) for p in stream.per_step}
 
 
 def _prefix(model: Form, stream: Form, inputs: Arrays, end: int) -> dict[str, NDArray[Any]]:
-    cut = {p.name: np.ascontiguousarray(inputs[p.name][:, :end]) for p in _per_step(stream)}
+    cut = {p.name: np.ascontiguousarray(inputs[p.name][:, :end]) for p in stream.per_step}
     return {**_model_inputs(model, inputs), **cut}
 
 
 def _model_inputs(model: Form, inputs: Arrays) -> dict[str, NDArray[Any]]:
     return {port.name: inputs[port.name] for port in model.inputs}
-
-
-def _per_step(stream: Form) -> Iterator[Port]:
-    return (port for port in stream.inputs if port.name not in stream.fixed)
 
 
 def _held(model: Form, stream: Form) -> Iterator[Port]:
@@ -223,14 +235,8 @@ def _held(model: Form, stream: Form) -> Iterator[Port]:
 
 def _timed(port: Port) -> Port:
     """The port with a time axis, where a one-step form has none."""
-    if _has_time(port):
-        return port
-    return msgspec.structs.replace(port, shape=[port.shape[0], "T", *port.shape[1:]])
-
-
-def _has_time(port: Port) -> bool:
-    return any(isinstance(axis, str) and axis.startswith("T") for axis in port.shape)
+    return port if port.has_time else port.with_time()
 
 
 def _chunked(stream: Form) -> bool:
-    return any(_has_time(port) for port in stream.inputs)
+    return any(port.has_time for port in stream.inputs)

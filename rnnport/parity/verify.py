@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ __all__ = [
     "Reference",
     "Run",
     "check_golden",
+    "run_form",
     "verify",
     "verify_golden",
     "verify_reference",
@@ -73,18 +75,30 @@ def verify_golden(runner: Runner, golden: Sequence[GoldenCase]) -> list[Check]:
     return check_golden(golden, runner.run_named, runner.output_names, tolerance)
 
 
+def run_form(path: Path, form: Form, provider: str = "cpu") -> Run:
+    """A form on onnxruntime, states among its inputs and outputs.
+
+    Args:
+        path: the form's file.
+        form: what it holds.
+        provider: a resolved provider.
+    """
+    session = open_session(path, provider)
+    names = [*(p.name for p in form.outputs), *(s.output for s in form.states)]
+
+    def run(inputs: Arrays) -> Arrays:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+    return run
+
+
 def verify_stream(artifact: Artifact, runner: Runner, golden: Sequence[GoldenCase]) -> list[Check]:
     """Run the stream form, where there is one, in chunks and steps against the whole form."""
     forms = artifact.manifest.forms
     if "stream" not in forms:
         return []
-    session = open_session(artifact.forms["stream"], runner.provider)
     stream = forms["stream"]
-    names = [*(p.name for p in stream.outputs), *(s.output for s in stream.states)]
-
-    def run(inputs: Arrays) -> Arrays:
-        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
-
+    run = run_form(artifact.forms["stream"], stream, runner.provider)
     found = cuts(forms["model"], stream, shortest=_shortest(stream, golden), seed=_SEED)
     return check_streaming(forms["model"], stream, runner.run_named, run, found)
 

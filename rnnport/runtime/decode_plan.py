@@ -61,7 +61,7 @@ class DecodePlan:
         if name not in forms:
             raise NotGenerative(_no_decoder(manifest))
         form = forms[name]
-        steps = [port for port in form.inputs if port.name not in form.fixed]
+        steps = form.per_step
         if reasons := [*_step_reasons(name, steps, form), *_hand_off_reasons(encoder, form)]:
             raise NotGenerative(*reasons)
         step, output = steps[0], form.outputs[0]

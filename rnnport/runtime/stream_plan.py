@@ -58,7 +58,7 @@ class StreamPlan:
         """
         form = manifest.forms[STREAM]
         _require_sizes(form)
-        chunks = tuple(port for port in form.inputs if port.name not in form.fixed)
+        chunks = tuple(form.per_step)
         names = {port.name for port in chunks}
         return cls(
             digest=_digest(form),

@@ -26,6 +26,7 @@ __all__ = ["Generate", "RnnportError", "__version__", "errors", "export", "load"
 
 _TARGETS = ("portable", "cpu", "cuda")
 _OPSETS = (18,)
+_SOURCE_FORMATS = ("keras", "tf_keras", "saved_model")
 
 
 def export(
@@ -54,7 +55,8 @@ def export(
     The model is left as it was: its outputs, its states and its training are unharmed.
 
     Args:
-        model: Keras 3 Model, layer or cell; path of a `.keras` or Keras 3 `.h5` file; tf.function.
+        model: Model, layer or cell of Keras 3 or tf_keras; path of a `.keras` or `.h5` file or of
+            a SavedModel folder that Keras wrote; tf.function.
         out: the folder to write; it appears whole or not at all.
         name: the artifact's name; the model's where None.
         target: "portable" runs alike on every runtime; "cpu" and "cuda" are tuned.
@@ -64,7 +66,8 @@ def export(
             are written to the manifest instead.
         custom_objects: classes and functions that a model file names.
         input_signature: specs (shape, dtype) of the inputs, for models that do not know them.
-        source_format: "keras"; others come later.
+        source_format: for files: "keras" (3), "tf_keras" (Keras 2) or "saved_model"; found out from
+            the file where None. "graph" comes later.
         states: for graphs of TensorFlow 1; comes later.
         checkpoint: for graphs of TensorFlow 1; comes later.
         encoder: comes later.
@@ -87,7 +90,7 @@ def export(
         ArtifactError: the folder cannot be written.
     """
     _refuse_later(
-        source_format=source_format if source_format != "keras" else None,
+        source_format=source_format if source_format == "graph" else None,
         states=states,
         checkpoint=checkpoint,
         encoder=encoder,
@@ -95,6 +98,7 @@ def export(
         precision=precision if precision != "float32" else None,
     )
     _refuse_values(target, opset)
+    _refuse_format(source_format)
     from rnnport.artifact.save import check_target
     from rnnport.model_file import check_model_file
 
@@ -111,7 +115,16 @@ def export(
 
     named = [decoder_inputs] if isinstance(decoder_inputs, str) else decoder_inputs
     settings = Settings(
-        name, target, opset, overwrite, verify, custom_objects, input_signature, named, generate
+        name,
+        target,
+        opset,
+        overwrite,
+        verify,
+        custom_objects,
+        input_signature,
+        named,
+        generate,
+        source_format,
     )
     return run_export(model, out, settings, progress or (lambda stage, fraction: None))
 
@@ -154,6 +167,7 @@ def verify(
     report: str | os.PathLike[str] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     input_signature: Any = None,
+    source_format: str | None = None,
 ) -> ParityReport:
     """Compare an artifact with TensorFlow's outputs.
 
@@ -165,8 +179,10 @@ def verify(
         report: comes later.
         custom_objects: for a model file.
         input_signature: as in export, for models that do not know their inputs.
+        source_format: as in export, for a model file.
     """
     _refuse_later(report=report)
+    _refuse_format(source_format)
     from rnnport.parity.verify import verify as run_verify
 
     reference = None
@@ -174,7 +190,10 @@ def verify(
         from rnnport.capture.reference import open_reference
 
         reference = open_reference(
-            model, custom_objects=custom_objects, input_signature=input_signature
+            model,
+            custom_objects=custom_objects,
+            input_signature=input_signature,
+            source_format=source_format,
         )
     return run_verify(out, provider=provider, reference=reference)
 
@@ -199,3 +218,9 @@ def _refuse_values(target: str, opset: int) -> None:
         raise UsageError.of("target", repr(target), f"one of {', '.join(_TARGETS)}", "choose one")
     if opset not in _OPSETS:
         raise UsageError.of("opset", opset, "18", "leave it out")
+
+
+def _refuse_format(source_format: str | None) -> None:
+    if source_format is not None and source_format not in _SOURCE_FORMATS:
+        formats = f"one of {', '.join(_SOURCE_FORMATS)}"
+        raise UsageError.of("source_format", repr(source_format), formats, "choose one")

@@ -60,6 +60,7 @@ class Settings:
     input_signature: Any
     decoder_inputs: Sequence[str] | None = None
     generate: Generate | None = None
+    source_format: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

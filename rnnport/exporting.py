@@ -47,6 +47,7 @@ def run_export(
             model,
             custom_objects=settings.custom_objects,
             input_signature=settings.input_signature,
+            source_format=settings.source_format,
         )
         refuse_dtypes(source)
         progress("tracing", 0.1)
@@ -106,7 +107,8 @@ def _manifest(
     draft: Draft,
     settings: Settings,
 ) -> Manifest:
-    versions = library_versions(*_LIBRARIES)
+    keras2 = ("tf-keras",) if source.framework.startswith("tf_keras") else ()
+    versions = library_versions(*_LIBRARIES, *keras2)
     forms = {"model": built.form}
     if stream.form is not None:
         forms["stream"] = stream.form
@@ -114,7 +116,7 @@ def _manifest(
     return Manifest(
         name=settings.name or source.name,
         versions=versions,
-        source={"kind": source.kind, "framework": f"keras {versions.get('keras', '')}".strip()},
+        source={"kind": source.kind, "framework": source.framework or f"keras {versions['keras']}"},
         target=settings.target,
         opset=settings.opset,
         forms=forms,
@@ -132,7 +134,7 @@ def _manifest(
 
 
 def _notes(source: Source, built: Built) -> list[str]:
-    notes = list(built.notes)
+    notes = [*source.notes, *built.notes]
     if not built.layers:
         notes.append("no recurrent layer was found; everything was converted by tf2onnx")
     if getattr(source.layer, "stateful", False) or _has_stateful(source.layer):

@@ -9,6 +9,8 @@ from rnnport.errors import ModelFileError
 
 __all__ = ["check_model_file"]
 
+# What stands in the graph's own file where TensorFlow before 2.5 kept Keras's metadata.
+_KERAS_NODE = b"_tf_keras_"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -22,6 +24,8 @@ def check_model_file(path: Path) -> None:
         raise ModelFileError.of(
             str(path), "no such file", "a .keras or .h5 model file", "check the path"
         )
+    if path.is_dir() and _keras_saved_model(path):
+        return
     if path.is_dir():
         raise ModelFileError.of(
             str(path),
@@ -51,3 +55,14 @@ def check_model_file(path: Path) -> None:
             "a name ending in .keras, .h5 or .hdf5",
             "rename the file to what it is",
         )
+
+
+def _keras_saved_model(folder: Path) -> bool:
+    """Whether the folder is a SavedModel that holds Keras's own description of its layers."""
+    graph = folder / "saved_model.pb"
+    if not graph.is_file():
+        return False
+    if (folder / "keras_metadata.pb").is_file():
+        return (folder / "keras_metadata.pb").stat().st_size > 0
+    content = graph.read_bytes()
+    return _KERAS_NODE in content and b'"class_name"' in content

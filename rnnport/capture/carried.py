@@ -10,24 +10,37 @@ from rnnport.capture.context import TraceContext
 from rnnport.capture.marker import emit
 from rnnport.carried import ContextSpec, PoolKind, PoolSpec
 
-__all__ = ["average_call", "causal_padding", "conv_call", "maximum_call", "padding_call"]
+__all__ = [
+    "average_call",
+    "causal_padding",
+    "context_length",
+    "conv_call",
+    "maximum_call",
+    "padding_call",
+    "prefixed",
+]
 
 _NO_PADDING = [[0, 0], [0, 0], [0, 0]]
 
 
 def conv_call(context: TraceContext, original: Any, layer: Any, inputs: Any) -> Any:
     """A causal Conv1D has its left context marked; the rest is Keras's own call."""
-    length = int(layer.dilation_rate[0] * (layer.kernel_size[0] - 1))
-    if layer.padding != "causal" or tuple(layer.strides) != (1,) or not length:
+    length = context_length(layer, inputs)
+    if not length:
         return original(layer, inputs)
-    if not _can_carry(layer, inputs):
-        return original(layer, inputs)
-    inputs = _prefixed(context, layer, inputs, length)
+    inputs = prefixed(context, layer, inputs, length)
     context.prefixed = True
     try:
         return original(layer, inputs)
     finally:
         context.prefixed = False
+
+
+def context_length(layer: Any, inputs: Any) -> int:
+    """How many steps a causal Conv1D looks back; 0 where nothing is carried for it."""
+    length = int(layer.dilation_rate[0] * (layer.kernel_size[0] - 1))
+    causal = layer.padding == "causal" and tuple(layer.strides) == (1,)
+    return length if causal and _can_carry(layer, inputs) else 0
 
 
 def causal_padding(context: TraceContext, original: Any, layer: Any) -> Any:
@@ -40,7 +53,7 @@ def padding_call(context: TraceContext, original: Any, layer: Any, inputs: Any) 
     left, right = layer.padding
     if right or not left or not _can_carry(layer, inputs):
         return original(layer, inputs)
-    return _prefixed(context, layer, inputs, int(left))
+    return prefixed(context, layer, inputs, int(left))
 
 
 def average_call(
@@ -65,7 +78,8 @@ def _can_carry(layer: Any, inputs: Any) -> bool:
     return last and sizes and inputs.dtype == tf.float32
 
 
-def _prefixed(context: TraceContext, layer: Any, x: Any, length: int) -> Any:
+def prefixed(context: TraceContext, layer: Any, x: Any, length: int) -> Any:
+    """The sequence with its left context in front, (B, length + T, F)."""
     batch, time, features = x.shape
     spec = ContextSpec(
         layer.name, type(layer).__name__, length, int(features), inner=context.inner > 0

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from keras import tree
 from numpy.typing import NDArray
 
 from rnnport.capture.context import TraceContext
+from rnnport.capture.framework import framework_of, frameworks
 from rnnport.capture.intercept import Patch
 from rnnport.capture.quiet import quiet
 from rnnport.capture.reference import Reference
@@ -26,14 +26,7 @@ Arrays = Mapping[str, NDArray[Any]]
 # Far above rounding, far below what a step that was seen too early changes.
 _DIFFERS = 1e-4
 # Their past is carried, so leaving it out proves nothing.
-_CARRIED = (
-    keras.Model,
-    keras.layers.RNN,
-    keras.layers.Conv1D,
-    keras.layers.ZeroPadding1D,
-    keras.layers.GlobalAveragePooling1D,
-    keras.layers.GlobalMaxPooling1D,
-)
+_CARRIED = ("RNN", "Conv1D", "ZeroPadding1D", "GlobalAveragePooling1D", "GlobalMaxPooling1D")
 
 
 @dataclass(frozen=True)
@@ -87,7 +80,7 @@ def find_blame(
 
 def _shortening(before: list[_Seen], after: list[_Seen], time: int) -> Blame | None:
     for one, other in zip(before, after, strict=False):
-        if isinstance(other.layer, keras.layers.ZeroPadding1D) or one.layer is not other.layer:
+        if _is_a(other.layer, "ZeroPadding1D") or one.layer is not other.layer:
             continue
         for short, long in zip(one.outputs, other.outputs, strict=True):
             counts = short.ndim >= 2 and long.ndim >= 2
@@ -114,17 +107,31 @@ def _watched(reference: Reference, inputs: Arrays, time: int, end: int) -> list[
     def watch(context: TraceContext, original: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
         outputs = original(layer, *args, **kwargs)
         late: list[NDArray[Any]] = []
-        if end and not isinstance(layer, _CARRIED):
+        if end and not _is_carried(layer):
             late = _late(lambda: original(layer, *_cut(args, time, end), **kwargs))
         seen.append(_Seen(layer, _arrays(outputs), late))
         return outputs
 
     with quiet():
         try:
-            reference.eager(inputs, [Patch(keras.layers.Layer, "__call__", watch)])
+            reference.eager(
+                inputs, [Patch(f.layers.Layer, "__call__", watch) for f in frameworks()]
+            )
         except Exception:  # too short for the model, say: then nobody can be named
             return []
     return seen
+
+
+def _is_a(layer: Any, *names: str) -> bool:
+    framework = framework_of(layer)
+    owners = () if framework is None else tuple(getattr(framework.layers, n) for n in names)
+    return isinstance(layer, owners)
+
+
+def _is_carried(layer: Any) -> bool:
+    framework = framework_of(layer)
+    model = framework is not None and isinstance(layer, framework.module.Model)
+    return model or _is_a(layer, *_CARRIED)
 
 
 def _late(run: Callable[[], Any]) -> list[NDArray[Any]]:

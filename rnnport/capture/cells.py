@@ -10,26 +10,19 @@ import tensorflow as tf
 
 from rnnport.capture.activation import recognise
 from rnnport.capture.context import TraceContext
+from rnnport.capture.framework import as_written, framework_of, frameworks
 from rnnport.capture.onnx_body import activation_body
 from rnnport.recurrent import GATES, Activation, CellKind, CellSpec, FloatArray
 
 __all__ = ["flat_cells", "read_cell", "standard_kind"]
 
-# The methods as Keras defines them, taken before anything is patched.
-_CALLS: dict[CellKind, tuple[Any, Any]] = {
-    "LSTM": (keras.layers.LSTMCell, keras.layers.LSTMCell.call),
-    "GRU": (keras.layers.GRUCell, keras.layers.GRUCell.call),
-    "SimpleRNN": (keras.layers.SimpleRNNCell, keras.layers.SimpleRNNCell.call),
-}
-_STACKED = keras.layers.StackedRNNCells.call
-
 
 def standard_kind(cell: Any) -> CellKind | None:
     """Which standard formula the cell computes, or None where a subclass computes its own."""
-    for kind, (owner, original) in _CALLS.items():
-        if isinstance(cell, owner):
-            method: Any = type(cell).call
-            return kind if getattr(method, "__wrapped__", method) is original else None
+    for framework in frameworks():
+        for kind, owner, original in framework.cells:
+            if isinstance(cell, owner):
+                return kind if as_written(type(cell), "call") is original else None
     return None
 
 
@@ -37,8 +30,10 @@ def flat_cells(cell: Any) -> list[Any] | None:
     """The chain of standard cells that `cell` is, or None where one is not standard."""
     if standard_kind(cell) is not None:
         return [cell]
-    method = getattr(type(cell), "call", None)
-    if getattr(method, "__wrapped__", method) is not _STACKED:
+    call = as_written(type(cell), "call")
+    if not any(call is framework.stacked for framework in frameworks()):
+        return None
+    if getattr(cell, "reverse_state_order", False):  # tf_keras: states in another order than cells
         return None
     chain: list[Any] = []
     for inner in cell.cells:
@@ -103,7 +98,7 @@ def _activation(context: TraceContext, function: Any, units: int) -> Activation:
     if known is not None:
         return known
     with context.standing_aside(), tf.init_scope():
-        if isinstance(function, keras.layers.Layer) and not function.built:
+        if framework_of(function) is not None and not function.built:
             function.build((None, units))  # before it sees the grid and takes that for its width
         found = recognise(function)
         if found is None:

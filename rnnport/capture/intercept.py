@@ -7,6 +7,7 @@ happens. Other threads, and the model afterwards, see Keras as it was.
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,12 +30,13 @@ class Patch:
     """Route calls of `owner.name` on the tracing thread to `handler`.
 
     Attributes:
-        owner: the class.
-        name: the method.
-        handler: called as handler(context, original, self, *args, **kwargs).
+        owner: the class, or a module.
+        name: the method, or the function.
+        handler: called as handler(context, original, self, *args, **kwargs); the self of a
+            function is its first argument.
     """
 
-    owner: type
+    owner: Any
     name: str
     handler: Handler
 
@@ -78,6 +80,8 @@ def _install(patch: Patch) -> Callable[[], None]:
             return original(self, *args, **kwargs)
         return patch.handler(context, original, self, *args, **kwargs)
 
+    # Keras 2 looks up what a `call` takes, and not behind `__wrapped__`.
+    routed.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
     setattr(patch.owner, patch.name, routed)
     if own is None:
         return lambda: delattr(patch.owner, patch.name)

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnport.capture.framework import KERAS, framework_of
 from rnnport.capture.source import Source
 
 __all__ = ["LARGE", "large_variables", "standing_for"]
@@ -25,7 +26,7 @@ LARGE = 8 << 20
 def large_variables(source: Source) -> list[Any]:
     """Large variables, those of recurrent cells left out: markers carry them already."""
     flatten = getattr(source.layer, "_flatten_layers", None)
-    if flatten is None:
+    if flatten is None or framework_of(source.layer) is not KERAS:
         return []
     cells = [part.cell for part in flatten() if isinstance(part, keras.layers.RNN)]
     carried = {id(v) for cell in cells for v in getattr(cell, "variables", [])}

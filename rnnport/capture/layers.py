@@ -1,20 +1,27 @@
-"""Handlers that stand in for Keras 3's recurrent layers while tracing."""
+"""Handlers that stand in for recurrent layers while tracing."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 from keras import tree
 
 from rnnport.capture.cells import flat_cells, read_cell, standard_kind
 from rnnport.capture.context import InputFact, OpaqueLayer, TraceContext
+from rnnport.capture.framework import (
+    as_written,
+    framework_of,
+    state_structure,
+    takes,
+    zero_state,
+)
 from rnnport.capture.marker import emit
 from rnnport.recurrent import STATES, RecurrentSpec
 
 __all__ = [
     "bidirectional_call",
+    "both_directions",
     "cell_call",
     "element_arguments",
     "embedding_call",
@@ -24,35 +31,22 @@ __all__ = [
     "time_distributed_call",
 ]
 
-_LAYER_CALLS = {
-    keras.layers.RNN.call,
-    keras.layers.LSTM.call,
-    keras.layers.GRU.call,
-    keras.layers.SimpleRNN.call,
-}
-_INNER_LOOPS = {
-    keras.layers.RNN.inner_loop,
-    keras.layers.LSTM.inner_loop,
-    keras.layers.GRU.inner_loop,
-}
-
-
-def _method(owner: type, name: str) -> Any:
-    method = getattr(owner, name)
-    return getattr(method, "__wrapped__", method)
-
 
 def plain_recurrent(layer: Any) -> bool:
     """Whether the layer is an RNN of standard cells whose own methods are Keras's."""
+    framework = framework_of(layer)
     return (
-        isinstance(layer, keras.layers.RNN)
-        and _method(type(layer), "call") in _LAYER_CALLS
+        framework is not None
+        and isinstance(layer, framework.layers.RNN)
+        and as_written(type(layer), "call") in framework.rnn_calls
         and _standard_inside(layer)
     )
 
 
 def _standard_inside(layer: Any) -> bool:
-    return _method(type(layer), "inner_loop") in _INNER_LOOPS and flat_cells(layer.cell) is not None
+    framework = framework_of(layer)
+    own = framework is None or as_written(type(layer), "inner_loop") not in framework.inner_loops
+    return not own and flat_cells(layer.cell) is not None
 
 
 def rnn_call(
@@ -73,7 +67,7 @@ def rnn_call(
                 layer, sequences, initial_state=initial_state, mask=mask, training=training
             )
     if initial_state is None and _own_initial_state(layer):
-        initial_state = layer.get_initial_state(batch_size=tf.shape(sequences)[0])
+        initial_state = zero_state(layer, sequences)
     sequences = _floats(sequences)
     states = [_floats(s) for s in tree.flatten(initial_state)] if initial_state is not None else []
     mask = _flat_mask(mask)
@@ -103,7 +97,7 @@ def rnn_call(
     output = outputs if layer.return_sequences else last
     if not layer.return_state:
         return output
-    structure = initial_state if initial_state is not None else layer.get_initial_state(1)
+    structure = initial_state if initial_state is not None else state_structure(layer)
     return (output, *_pack_states(structure, finals))
 
 
@@ -112,7 +106,8 @@ def _own_initial_state(layer: Any) -> bool:
     parts = [layer, layer.cell, *(flat_cells(layer.cell) or [])]
     owners = (owner for part in parts for owner in type(part).__mro__)
     return any(
-        "get_initial_state" in vars(owner) and not owner.__module__.startswith("keras.")
+        "get_initial_state" in vars(owner)
+        and not owner.__module__.startswith(("keras.", "tf_keras."))
         for owner in owners
     )
 
@@ -146,8 +141,9 @@ def _flat_mask(mask: Any) -> Any:
 
 
 def _kind(layer: Any) -> str:
-    for kind in ("LSTM", "GRU", "SimpleRNN"):
-        if isinstance(layer, getattr(keras.layers, kind)):
+    framework = framework_of(layer)
+    for kind, owners in framework.kinds if framework is not None else ():
+        if isinstance(layer, owners):
             return kind
     cells = flat_cells(layer.cell) or []
     return f"RNN({', '.join(str(standard_kind(c)) + 'Cell' for c in cells)})"
@@ -171,6 +167,19 @@ def bidirectional_call(
     forward, backward = layer.forward_layer, layer.backward_layer
     if not (plain_recurrent(forward) and plain_recurrent(backward) and backward.go_backwards):
         return original(layer, sequences, initial_state=initial_state, mask=mask, training=training)
+    return both_directions(context, layer, sequences, initial_state, mask, training)
+
+
+def both_directions(
+    context: TraceContext,
+    layer: Any,
+    sequences: Any,
+    initial_state: Any,
+    mask: Any,
+    training: Any,
+) -> Any:
+    """Call both layers of a Bidirectional, marked as a pair, and merge what they give."""
+    forward, backward = layer.forward_layer, layer.backward_layer
     half = None if initial_state is None else len(initial_state) // 2
     starts = (None, None) if half is None else (initial_state[:half], initial_state[half:])
     pair = context.unique(f"{layer.name}/pair")
@@ -206,7 +215,8 @@ def time_distributed_call(
     mask: Any = None,
 ) -> Any:
     """TimeDistributed.call with batch and time folded into one axis around the inner layer."""
-    if type(layer.layer) is keras.layers.Dense:
+    framework = framework_of(layer)
+    if framework is not None and type(layer.layer) is framework.layers.Dense:
         return layer.layer.call(inputs)  # the same for every step anyway
     kwargs = element_arguments(layer.layer, None if mask is None else _fold(mask), training)
     with context.folded():
@@ -217,9 +227,9 @@ def time_distributed_call(
 def element_arguments(layer: Any, mask: Any, training: Any) -> dict[str, Any]:
     """What TimeDistributed hands to its inner layer beside the element."""
     arguments: dict[str, Any] = {}
-    if mask is not None and layer._call_has_mask_arg:
+    if mask is not None and takes(layer, "mask"):
         arguments["mask"] = mask
-    if layer._call_has_training_arg:
+    if takes(layer, "training"):
         arguments["training"] = training
     return arguments
 

@@ -10,8 +10,10 @@ import tensorflow as tf
 from keras import tree
 
 from rnnport.capture.context import TraceContext
+from rnnport.capture.framework import KERAS, framework_of, takes
 from rnnport.capture.intercept import intercepting
-from rnnport.capture.patches import EAGER_PATCHES
+from rnnport.capture.keras2.recorded import recorded_call
+from rnnport.capture.patches import eager_patches
 from rnnport.capture.source import Input, Source, name_inputs, pack, structure_of
 from rnnport.capture.specs import dtype_of, positional_names, shape_of
 from rnnport.errors import MissingSignature
@@ -39,7 +41,7 @@ def from_call(model: Any, kind: str, signature: Any) -> Source:
 
     def call(flat: Sequence[Any]) -> Any:
         packed, packed_keywords = pack(nest, flat)
-        extra = {"training": False} if model._call_has_training_arg else {}
+        extra = {"training": False} if takes(model, "training") else {}
         return model(*packed, **packed_keywords, **extra)
 
     whole: Any = [*args, *keywords.values()]
@@ -85,6 +87,8 @@ def _signature_arguments(model: Any, signature: Any) -> Arguments | None:
 
 
 def _recorded_arguments(model: Any) -> Arguments | None:
+    if framework_of(model) is not KERAS:
+        return recorded_call(model)
     shapes = getattr(model, "_build_shapes_dict", None)
     if not model.built or not shapes:
         return None
@@ -139,5 +143,5 @@ def _build_by_calling(model: Any, args: list[Any], keywords: dict[str, Any]) -> 
         return tf.zeros(shape, dtype_of(spec))
 
     args, keywords = tree.map_structure(zeros, (args, keywords))
-    with intercepting(TraceContext(), EAGER_PATCHES):
+    with intercepting(TraceContext(), eager_patches()):
         model(*args, **keywords)

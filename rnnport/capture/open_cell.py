@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 from keras import tree
 
-from rnnport.capture.cells import flat_cells
+from rnnport.capture.cells import flat_cells, standard_kind
+from rnnport.capture.framework import cell_state, framework_of
+from rnnport.capture.keras2.recorded import built_shape
 from rnnport.capture.source import Input, Source, pack
 from rnnport.capture.specs import shape_of
 from rnnport.errors import MissingSignature
+from rnnport.recurrent import STATES
 from rnnport.spec import Structure
 
 __all__ = ["from_cell", "is_cell", "layer_of_cell"]
@@ -19,9 +21,11 @@ __all__ = ["from_cell", "is_cell", "layer_of_cell"]
 
 def is_cell(layer: Any) -> bool:
     """Whether the layer computes one step."""
-    return hasattr(layer, "state_size") and not isinstance(
-        layer, (keras.layers.RNN, keras.layers.Bidirectional, keras.Model)
-    )
+    framework = framework_of(layer)
+    if framework is None or not hasattr(layer, "state_size"):
+        return False
+    owner = framework.layers
+    return not isinstance(layer, (owner.RNN, owner.Bidirectional, framework.module.Model))
 
 
 def from_cell(cell: Any, kind: str, signature: Any) -> Source:
@@ -37,7 +41,7 @@ def from_cell(cell: Any, kind: str, signature: Any) -> Source:
             )
         cell.build(shape_of(tree.flatten(signature)[0]))
     features = _cell_features(cell, signature)
-    states = cell.get_initial_state(batch_size=1)
+    states = cell_state(cell)
     states = states if tree.is_nested(states) else [states]
     leaves = tree.flatten(states)
     state_names = _state_names(cell, len(leaves))
@@ -69,7 +73,9 @@ def layer_of_cell(source: Source) -> Source | None:
     """The cell over a whole sequence, x (B, T, F) to y (B, T, U); None for other models."""
     if not source.kind.startswith("cell ("):
         return None
-    layer = keras.layers.RNN(source.layer, return_sequences=True, name=source.name)
+    framework = framework_of(source.layer)
+    assert framework is not None
+    layer = framework.layers.RNN(source.layer, return_sequences=True, name=source.name)
     features = source.inputs[0].shape[-1]
 
     def call(flat: Sequence[Any]) -> Any:
@@ -94,7 +100,7 @@ def _cell_features(cell: Any, signature: Any) -> int:
     chain = flat_cells(cell)
     if chain:
         return int(chain[0].kernel.shape[0])
-    shapes = getattr(cell, "_build_shapes_dict", None) or {"": (None, 1)}
+    shapes = getattr(cell, "_build_shapes_dict", None) or {"": built_shape(cell) or (None, 1)}
     return int(next(iter(shapes.values()))[-1])
 
 
@@ -102,11 +108,8 @@ def _state_names(cell: Any, count: int) -> list[str]:
     chain = flat_cells(cell)
     if chain is None:
         return [f"state{i}" for i in range(count)]
-    letters = {keras.layers.LSTMCell: ("h", "c")}
-    per_cell = [
-        letters[keras.layers.LSTMCell] if isinstance(c, keras.layers.LSTMCell) else ("h",)
-        for c in chain
-    ]
+    kinds = [standard_kind(c) for c in chain]
+    per_cell = [STATES[kind] for kind in kinds if kind is not None]
     if len(chain) == 1:
         return list(per_cell[0])
     return [f"cell{i}_{letter}" for i, group in enumerate(per_cell) for letter in group]

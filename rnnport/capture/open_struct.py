@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 from keras import tree
 
+from rnnport.capture.framework import KERAS, framework_of
+from rnnport.capture.keras2.recorded import built_shape
 from rnnport.capture.source import Input, Source, name_inputs, pack, structure_of
 from rnnport.capture.specs import dtype_of, shape_of
 from rnnport.errors import MissingSignature
@@ -38,7 +39,12 @@ def from_struct(model: Any, struct: Any, kind: str) -> Source:
 def _leaf_names(struct: Any, leaves: Sequence[Any]) -> list[str]:
     if isinstance(struct, dict) and len(struct) == len(leaves):
         return [str(key) for key in sorted(struct)]
-    return [leaf._keras_history.operation.name for leaf in leaves]
+    return [_layer_of(leaf._keras_history).name for leaf in leaves]
+
+
+def _layer_of(history: Any) -> Any:
+    """The input layer a tensor stems from."""
+    return history.operation if hasattr(history, "operation") else history.layer
 
 
 def build_sequential(model: Any, signature: Any) -> None:
@@ -60,7 +66,10 @@ def build_sequential(model: Any, signature: Any) -> None:
 
 
 def _first_shape(layer: Any) -> tuple[int | None, ...] | None:
-    if isinstance(layer, keras.layers.Embedding):
+    framework = framework_of(layer)
+    if framework is not None and isinstance(layer, framework.layers.Embedding):
         return (None, None)
+    if framework is not KERAS:
+        return built_shape(layer)
     shapes = getattr(layer, "_build_shapes_dict", None)
     return tuple(next(iter(shapes.values()))) if shapes else None

@@ -15,9 +15,19 @@ from tensorflow.python.eager.polymorphic_function.polymorphic_function import (
 
 from rnnport.capture import carried, dense, layers
 from rnnport.capture.context import TraceContext
+from rnnport.capture.framework import frameworks
 from rnnport.capture.intercept import Patch
 
-__all__ = ["EAGER_PATCHES", "GRAPH_PATCHES", "TRACE_PATCHES", "TensorFlowFunction"]
+__all__ = [
+    "EAGER_PATCHES",
+    "GRAPH_PATCHES",
+    "TRACE_PATCHES",
+    "TensorFlowFunction",
+    "eager_patches",
+    "graph_patches",
+    "trace_patches",
+    "tracked",
+]
 
 
 def _inlined(context: TraceContext, original: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -39,7 +49,7 @@ def _any_length(context: TraceContext, original: Any, layer: Any, arg_0: Any) ->
         original(layer, arg_0)
 
 
-def _tracked(context: TraceContext, original: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
+def tracked(context: TraceContext, original: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
     """Remember the innermost layer an exception comes out of."""
     try:
         return original(layer, *args, **kwargs)
@@ -103,7 +113,7 @@ def _swap(x: Any) -> Any:
 _SHARED = [
     Patch(TensorFlowFunction, "__call__", _inlined),
     Patch(keras.layers.Layer, "_assert_input_compatibility", _any_length),
-    Patch(keras.layers.Layer, "__call__", _tracked),
+    Patch(keras.layers.Layer, "__call__", tracked),
 ]
 
 EAGER_PATCHES = [*_SHARED, Patch(keras.layers.RNN, "call", _from_zero)]
@@ -127,3 +137,27 @@ TRACE_PATCHES = [
     Patch(keras.layers.GlobalAveragePooling1D, "call", carried.average_call),
     Patch(keras.layers.GlobalMaxPooling1D, "call", carried.maximum_call),
 ]
+
+
+def eager_patches() -> list[Patch]:
+    """For running the reference op by op, in every framework that is loaded."""
+    return [*EAGER_PATCHES, *_keras2("eager_patches")]
+
+
+def graph_patches() -> list[Patch]:
+    """For running the reference as a graph."""
+    return [*GRAPH_PATCHES, *_keras2("eager_patches")]
+
+
+def trace_patches() -> list[Patch]:
+    """For tracing."""
+    return [*TRACE_PATCHES, *_keras2("trace_patches")]
+
+
+def _keras2(which: str) -> list[Patch]:
+    if len(frameworks()) == 1:
+        return []
+    from rnnport.capture.keras2 import patches
+
+    found: list[Patch] = getattr(patches, which)()
+    return found

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rnnport.capture.context import TraceContext
 from rnnport.capture.intercept import Patch, intercepting
 from rnnport.capture.open import open_source
-from rnnport.capture.patches import EAGER_PATCHES, GRAPH_PATCHES
+from rnnport.capture.patches import eager_patches, graph_patches
 from rnnport.capture.source import Source
 from rnnport.errors import UsageError
 
@@ -48,7 +48,7 @@ class Reference:
             watching: further patches.
         """
         context = TraceContext()
-        patches = [*EAGER_PATCHES, *watching]
+        patches = [*eager_patches(), *watching]
         try:
             return [np.asarray(y) for y in self._call(context, self._flat(inputs), patches)]
         except Exception:
@@ -110,7 +110,7 @@ class Reference:
         """A concrete function that agrees with the eager run, or None."""
 
         def body(*given: Any) -> list[Any]:
-            return self._call(TraceContext(), given, GRAPH_PATCHES)
+            return self._call(TraceContext(), given, graph_patches())
 
         specs = [tf.TensorSpec(shape, x.dtype) for shape, x in zip(shapes, flat, strict=True)]
         function = tf.function(body, input_signature=specs, autograph=False)
@@ -134,7 +134,11 @@ def _agree(expected: NDArray[np.generic], received: NDArray[np.generic]) -> bool
 
 
 def open_reference(
-    model: Any, *, custom_objects: Mapping[str, Any] | None = None, input_signature: Any = None
+    model: Any,
+    *,
+    custom_objects: Mapping[str, Any] | None = None,
+    input_signature: Any = None,
+    source_format: str | None = None,
 ) -> Reference:
     """Open a model, as export would, to be compared with.
 
@@ -142,5 +146,10 @@ def open_reference(
         ModelError: it cannot be opened.
     """
     return Reference(
-        open_source(model, custom_objects=custom_objects, input_signature=input_signature)
+        open_source(
+            model,
+            custom_objects=custom_objects,
+            input_signature=input_signature,
+            source_format=source_format,
+        )
     )

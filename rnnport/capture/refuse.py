@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras import tree
+
+from rnnport.capture.framework import KERAS, framework_of
 from rnnport.capture.source import Source
 from rnnport.errors import Reason, UnsupportedModel
 
-__all__ = ["refuse_dtypes", "refuse_policies"]
+__all__ = ["refuse_dtypes", "refuse_policies", "refuse_ragged"]
 
 
 def refuse_policies(model: Any) -> None:
@@ -33,12 +36,18 @@ def refuse_policies(model: Any) -> None:
                     f"dtype policy {policy!r} of {', '.join(names)}",
                     policy,
                     "float32",
-                    "rebuild the model under keras.config.set_dtype_policy('float32') and "
+                    f"rebuild the model under {_policy_setter(model)}('float32') and "
                     "copy the weights with set_weights",
                 )
                 for policy, names in named.items()
             )
         )
+
+
+def _policy_setter(model: Any) -> str:
+    if framework_of(model) is KERAS:
+        return "keras.config.set_dtype_policy"
+    return "tf_keras.mixed_precision.set_global_policy"
 
 
 def _inner_cells(layer: Any) -> list[Any]:
@@ -48,6 +57,29 @@ def _inner_cells(layer: Any) -> list[Any]:
     return [
         c for c in owned if getattr(c, "dtype_policy", None) == getattr(layer, "dtype_policy", None)
     ]
+
+
+def refuse_ragged(struct: Any) -> None:
+    """Refuse inputs that are no plain arrays.
+
+    Args:
+        struct: nested input tensors of a functional model.
+
+    Raises:
+        UnsupportedModel: names every ragged or sparse input.
+    """
+    kinds = ("ragged", "sparse")
+    found = [
+        (leaf.name, kind)
+        for leaf in tree.flatten(struct)
+        for kind in kinds
+        if type(leaf).__name__.lower().startswith(kind) or getattr(leaf, kind, False)
+    ]
+    if found:
+        remedy = "rebuild it with plain inputs, padded and masked, and copy the weights"
+        raise UnsupportedModel(
+            *(Reason(f"input {name!r}", f"{kind} rows", "arrays", remedy) for name, kind in found)
+        )
 
 
 def refuse_dtypes(source: Source) -> None:

@@ -45,6 +45,8 @@ class Source:
         structure: nesting of the inputs over the ports.
         layer: the Keras object, or None for a bare function.
         output_names: names of the flat outputs where the model has them.
+        framework: name and version of the Keras it is a model of; "" for a bare function.
+        notes: what opening it did to it, for the manifest.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Source:
     structure: Structure
     layer: Any = None
     output_names: tuple[str, ...] = ()
+    framework: str = ""
+    notes: tuple[str, ...] = ()
 
     def with_integer_inputs(self, names: set[str]) -> Source:
         """The same source with int32 for the named inputs whose dtype was only assumed."""

@@ -12,7 +12,7 @@ from keras import tree
 from rnnport.capture.context import TraceContext
 from rnnport.capture.intercept import intercepting
 from rnnport.capture.large import large_variables, standing_for
-from rnnport.capture.patches import TRACE_PATCHES
+from rnnport.capture.patches import trace_patches
 from rnnport.capture.source import Source, name_inputs, structure_of
 from rnnport.capture.wording import gist
 from rnnport.errors import ConversionError, RnnportError
@@ -62,7 +62,7 @@ def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
 
     def body(*given: Any) -> list[Any]:
         flat, weights = given[: len(source.inputs)], given[len(source.inputs) :]
-        with intercepting(context, TRACE_PATCHES), standing_for(large, weights):
+        with intercepting(context, trace_patches()), standing_for(large, weights):
             nest = source.call(list(flat))
         leaves = [leaf for leaf in tree.flatten(nest) if leaf is not None]
         seen.update(placeholders=flat, weights=weights, nest=nest)

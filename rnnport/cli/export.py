@@ -25,9 +25,20 @@ Report = Callable[[str, float], None]
 
 
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras or Keras 3 .h5 file.")],
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or a SavedModel of Keras."),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write.")],
     name: Annotated[str | None, typer.Option(help="The artifact's name; else the model's.")] = None,
+    source_format: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FORMAT",
+            help="keras (3), tf_keras (Keras 2), saved_model; else found.",
+        ),
+    ] = None,
     target: Annotated[
         str, typer.Option(help="portable runs alike everywhere; cpu and cuda are tuned.")
     ] = "portable",
@@ -72,6 +83,7 @@ def export(
                 model,
                 out,
                 name=name,
+                source_format=source_format,
                 target=target,
                 opset=opset,
                 overwrite=overwrite,

@@ -1,0 +1,171 @@
+"""The two generations of Keras, and what each calls the same thing.
+
+Keras 3 is always at hand; tf_keras (Keras 2) counts only once somebody imported it. Methods are
+taken here as the framework defines them, before anything is patched.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnport.recurrent import CellKind
+
+__all__ = [
+    "KERAS",
+    "Framework",
+    "as_written",
+    "cell_state",
+    "framework_of",
+    "frameworks",
+    "keras2",
+    "state_structure",
+    "takes",
+    "zero_state",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Framework:
+    """One generation of Keras.
+
+    Attributes:
+        name: "keras" or "tf_keras".
+        module: the package.
+        kinds: classes of the recurrent layers, by the name reports use.
+        rnn_calls: `call` of its recurrent layers.
+        inner_loops: `inner_loop` of its recurrent layers; empty where it has no such method.
+        cells: formula, class and `call` of its standard cells.
+        stacked: `call` of StackedRNNCells.
+    """
+
+    name: str
+    module: Any
+    kinds: tuple[tuple[str, tuple[type, ...]], ...]
+    rnn_calls: frozenset[Any]
+    inner_loops: frozenset[Any]
+    cells: tuple[tuple[CellKind, type, Any], ...]
+    stacked: Any
+
+    @property
+    def layers(self) -> Any:
+        """Its layer classes."""
+        return self.module.layers
+
+    @property
+    def label(self) -> str:
+        """Name and version, for the manifest."""
+        return f"{self.name} {self.module.__version__}"
+
+
+def as_written(owner: type, name: str) -> Any:
+    """A method as the class defines it, whatever stands in its place while tracing."""
+    method = getattr(owner, name, None)
+    return getattr(method, "__wrapped__", method)
+
+
+def _cells(layers: Any) -> tuple[tuple[CellKind, type, Any], ...]:
+    return (
+        ("LSTM", layers.LSTMCell, layers.LSTMCell.call),
+        ("GRU", layers.GRUCell, layers.GRUCell.call),
+        ("SimpleRNN", layers.SimpleRNNCell, layers.SimpleRNNCell.call),
+    )
+
+
+KERAS = Framework(
+    name="keras",
+    module=keras,
+    kinds=tuple((kind, (getattr(keras.layers, kind),)) for kind in ("LSTM", "GRU", "SimpleRNN")),
+    rnn_calls=frozenset(
+        owner.call
+        for owner in (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)
+    ),
+    inner_loops=frozenset(
+        owner.inner_loop for owner in (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU)
+    ),
+    cells=_cells(keras.layers),
+    stacked=keras.layers.StackedRNNCells.call,
+)
+
+
+@cache
+def keras2() -> Framework:
+    """tf_keras, imported.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    import tf_keras
+    from tf_keras.src.layers.rnn import base_rnn, gru, gru_v1, lstm, lstm_v1, simple_rnn
+
+    return Framework(
+        name="tf_keras",
+        module=tf_keras,
+        kinds=(
+            ("LSTM", (lstm.LSTM, lstm_v1.LSTM)),
+            ("GRU", (gru.GRU, gru_v1.GRU)),
+            ("SimpleRNN", (simple_rnn.SimpleRNN,)),
+        ),
+        rnn_calls=frozenset(
+            owner.call
+            for owner in (
+                base_rnn.RNN,
+                lstm.LSTM,
+                gru.GRU,
+                lstm_v1.LSTM,
+                gru_v1.GRU,
+                simple_rnn.SimpleRNN,
+            )
+        ),
+        inner_loops=frozenset({None}),
+        cells=_cells(tf_keras.layers),
+        stacked=tf_keras.layers.StackedRNNCells.call,
+    )
+
+
+def frameworks() -> tuple[Framework, ...]:
+    """Those whose objects can be around."""
+    return (KERAS, keras2()) if "tf_keras" in sys.modules else (KERAS,)
+
+
+def framework_of(thing: Any) -> Framework | None:
+    """The framework whose layer, cell or model this is."""
+    for framework in frameworks():
+        if isinstance(thing, framework.layers.Layer):
+            return framework
+    return None
+
+
+def zero_state(layer: Any, sequences: Any) -> Any:
+    """The layer's own initial state for sequences (B, T, F)."""
+    batch = tf.shape(sequences)[0]
+    if framework_of(layer) is KERAS:
+        return layer.get_initial_state(batch_size=batch)
+    return layer.cell.get_initial_state(inputs=None, batch_size=batch, dtype=tf.float32)
+
+
+def state_structure(layer: Any) -> Any:
+    """Tensors nested as the layer nests its states."""
+    if framework_of(layer) is KERAS:
+        return layer.get_initial_state(1)
+    return cell_state(layer.cell)
+
+
+def cell_state(cell: Any) -> Any:
+    """A cell's own initial state for one row."""
+    if framework_of(cell) is KERAS:
+        return cell.get_initial_state(batch_size=1)
+    return cell.get_initial_state(inputs=None, batch_size=1, dtype=tf.float32)
+
+
+def takes(layer: Any, argument: str) -> bool:
+    """Whether the layer's `call` has an argument of this name."""
+    if framework_of(layer) is KERAS:
+        return bool(getattr(layer, f"_call_has_{argument}_arg"))
+    return argument in inspect.signature(layer.call).parameters

@@ -1,0 +1,150 @@
+"""Handlers that stand in for tf_keras's recurrent layers while tracing.
+
+They bring the call into the form that Keras 3's has, batch first and states beside the sequence,
+and hand it on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+from keras import tree
+
+from rnnport.capture import layers
+from rnnport.capture.context import OpaqueLayer, TraceContext
+from rnnport.capture.framework import as_written
+from rnnport.capture.keras2.cudnn import is_cudnn, standing_in
+from rnnport.capture.keras2.stateless import zero_start
+
+__all__ = ["bidirectional_call", "conv_rnn_call", "cudnn_call", "rnn_call", "time_distributed_call"]
+
+
+def rnn_call(
+    context: TraceContext,
+    original: Any,
+    layer: Any,
+    inputs: Any,
+    mask: Any = None,
+    training: Any = None,
+    initial_state: Any = None,
+    constants: Any = None,
+) -> Any:
+    """RNN.call, LSTM.call and GRU.call: one marker where the cells are standard."""
+    layer = zero_start(layer)
+    extra = {} if constants is None else {"constants": constants}
+
+    def as_keras(*_: Any, **__: Any) -> Any:
+        y = original(
+            layer, inputs, mask=mask, training=training, initial_state=initial_state, **extra
+        )
+        return _swapped(layer, y)
+
+    reason = _obstacle(layer, inputs, constants)
+    if reason:
+        context.take_half()
+        context.opaque.append(OpaqueLayer(layer.name, type(layer).__name__, reason))
+        with context.standing_aside():
+            return _swapped(layer, as_keras())
+    sequence, states = _split(inputs, initial_state)
+    if layer.time_major:
+        sequence, mask = _swap(sequence), None if mask is None else _swap(tree.flatten(mask)[0])
+    outputs = layers.rnn_call(context, as_keras, layer, sequence, states, mask, training)
+    return _swapped(layer, list(outputs) if isinstance(outputs, tuple) else outputs)
+
+
+def _obstacle(layer: Any, inputs: Any, constants: Any) -> str:
+    """Why the call cannot be brought into Keras 3's form; empty where it can."""
+    if constants is not None or layer._num_constants:
+        return "it is given constants"
+    leaves = inputs if isinstance(inputs, list) else tree.flatten(inputs)
+    if not isinstance(inputs, list) and tree.is_nested(inputs):
+        return "its sequence is nested"
+    ragged = any(isinstance(leaf, tf.RaggedTensor) for leaf in leaves)
+    return "its sequence is ragged" if ragged else ""
+
+
+def _split(inputs: Any, initial_state: Any) -> tuple[Any, Any]:
+    """The sequence and its initial state, which functional models hand over in one list."""
+    if not isinstance(inputs, list):
+        return inputs, initial_state
+    return inputs[0], inputs[1:] or initial_state
+
+
+def _swap(x: Any) -> Any:
+    """Batch and time change places."""
+    return tf.transpose(x, [1, 0, *range(2, len(x.shape))])
+
+
+def _swapped(layer: Any, outputs: Any) -> Any:
+    """The sequence among the outputs with batch and time exchanged, where time comes first."""
+    if not (layer.time_major and layer.return_sequences):
+        return outputs
+    if not isinstance(outputs, (list, tuple)):
+        return _swap(outputs)
+    return [_swap(outputs[0]), *outputs[1:]]
+
+
+def cudnn_call(
+    context: TraceContext,
+    original: Any,
+    layer: Any,
+    inputs: Any,
+    mask: Any = None,
+    training: Any = None,
+    initial_state: Any = None,
+) -> Any:
+    """CuDNNLSTM.call and CuDNNGRU.call: as the plain layer of the same weights."""
+    plain = standing_in(layer)
+    own = as_written(type(plain), "call")
+    return rnn_call(context, own, plain, inputs, mask, training, initial_state)
+
+
+def conv_rnn_call(
+    context: TraceContext, original: Any, layer: Any, inputs: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """ConvLSTM1D, 2D and 3D, left to tf2onnx."""
+    context.take_half()
+    context.opaque.append(
+        OpaqueLayer(layer.name, type(layer).__name__, "its cell is a convolutional one")
+    )
+    with context.standing_aside():
+        return original(zero_start(layer), inputs, *args, **kwargs)
+
+
+def bidirectional_call(
+    context: TraceContext,
+    original: Any,
+    layer: Any,
+    inputs: Any,
+    training: Any = None,
+    mask: Any = None,
+    initial_state: Any = None,
+    constants: Any = None,
+) -> Any:
+    """Bidirectional.call: both directions in the input's time order and marked as a pair."""
+    forward, backward = layer.forward_layer, layer.backward_layer
+    plain = all(is_cudnn(one) or layers.plain_recurrent(one) for one in (forward, backward))
+    if not plain or not backward.go_backwards or _obstacle(layer, inputs, constants):
+        extra = {} if constants is None else {"constants": constants}
+        return original(
+            layer, inputs, training=training, mask=mask, initial_state=initial_state, **extra
+        )
+    sequence, states = _split(inputs, initial_state)
+    merged = layers.both_directions(context, layer, sequence, states, mask, training)
+    return list(merged) if isinstance(merged, tuple) else merged
+
+
+def time_distributed_call(
+    context: TraceContext,
+    original: Any,
+    layer: Any,
+    inputs: Any,
+    training: Any = None,
+    mask: Any = None,
+) -> Any:
+    """TimeDistributed.call; elements of more than one tensor go tf_keras's own way."""
+    if tree.is_nested(inputs) or isinstance(inputs, tf.RaggedTensor):
+        with context.folded():
+            return original(layer, inputs, training=training, mask=mask)
+    return layers.time_distributed_call(context, original, layer, inputs, training, mask)

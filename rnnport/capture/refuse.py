@@ -54,9 +54,12 @@ def _inner_cells(layer: Any) -> list[Any]:
     """The cells of a recurrent layer or stack that compute as their owner does."""
     cell = getattr(layer, "cell", None)
     owned = [cell] if cell is not None else list(getattr(layer, "cells", None) or [])
-    return [
-        c for c in owned if getattr(c, "dtype_policy", None) == getattr(layer, "dtype_policy", None)
-    ]
+    return [c for c in owned if _policy_name(c) == _policy_name(layer)]
+
+
+def _policy_name(layer: Any) -> str | None:
+    name: str | None = getattr(getattr(layer, "dtype_policy", None), "name", None)
+    return name
 
 
 def refuse_ragged(struct: Any) -> None:

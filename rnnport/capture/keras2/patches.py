@@ -24,7 +24,12 @@ def _any_length(
 
     Features, and the axes a layer asks for, are checked as ever.
     """
-    original([_loosened(spec) for spec in tf.nest.flatten(input_spec)], inputs, layer_name)
+    loose = [_loosened(spec) for spec in tf.nest.flatten(input_spec)] if input_spec else None
+    original(loose, inputs, layer_name)
+
+
+def _unregistered(context: TraceContext, original: Any, function: Any, *args: Any, **_: Any) -> None:
+    """The GPU's variant of an LSTM or GRU, and its gradient, are not traced beside the CPU's."""
 
 
 def _as_built(context: TraceContext, original: Any, model: Any, *args: Any) -> Any:
@@ -43,12 +48,14 @@ def _loosened(spec: Any) -> Any:
 @cache
 def _shared() -> list[Patch]:
     from tf_keras.src.engine import input_spec
+    from tf_keras.src.layers.rnn import gru_lstm_utils
 
     from rnnport.capture.patches import tracked
 
     return [
         Patch(keras2().layers.Layer, "__call__", tracked),
         Patch(keras2().module.Sequential, "_build_graph_network_for_inferred_shape", _as_built),
+        Patch(gru_lstm_utils, "function_register", _unregistered),
         Patch(input_spec, "assert_input_compatibility", _any_length),
     ]
 

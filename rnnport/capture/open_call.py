@@ -116,6 +116,7 @@ def _specs(shapes: Any) -> Any:
 
 def _argument_names(model: Any, args: list[Any], keywords: dict[str, Any]) -> list[str]:
     positional = positional_names(model.call)
+    positional += [f"input_{n}" for n in range(len(positional), len(args))]
     names: list[str] = []
     for value, name in [
         *zip(args, positional, strict=False),

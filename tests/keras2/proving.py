@@ -22,7 +22,9 @@ L = tf_keras.layers
 Change = Callable[[dict[str, Any]], Any]
 
 
-def functional(layer: Any, *, features: int = 3, time: int | None = None, mask: bool = False) -> Any:
+def functional(
+    layer: Any, *, features: int = 3, time: int | None = None, mask: bool = False
+) -> Any:
     """One layer over (B, T, F), behind a Masking layer where wanted."""
     x = L.Input((time, features), name="x")
     return lively(tf_keras.Model(x, layer(L.Masking()(x) if mask else x), name="one"))
@@ -74,6 +76,8 @@ def assert_equal(artifact: Artifact, live: Any, time: int, tolerance: float = 1e
         sizes = {"B": 3, "T": time, "T2": time + 1}
         arrays = draw(ports, sizes, mask=mask, seed=seed)
         given = [tf.constant(arrays[port.name]) for port in ports]
+        if any(layer.stateful for layer in getattr(live, "layers", [])):
+            live.reset_states()
         expected = tf.nest.flatten(live(given[0] if len(given) == 1 else given))
         found = runner.run_named(arrays)
         received = [found[port.name] for port in artifact.manifest.forms["model"].outputs]
@@ -84,7 +88,11 @@ def assert_equal(artifact: Artifact, live: Any, time: int, tolerance: float = 1e
 
 
 def old_file(
-    model: Any, path: Path, *changes: Change, version: str | None = "2.1.6", attributes: str = "bytes"
+    model: Any,
+    path: Path,
+    *changes: Change,
+    version: str | None = "2.1.6",
+    attributes: str = "bytes",
 ) -> Path:
     """The model as an older Keras would have written it.
 

@@ -74,7 +74,7 @@ def unknown_inside(path: Path, what: str, name: str) -> UnsupportedModel:
     """The file names something that is not at hand."""
     return UnsupportedModel.of(
         f"model in {path}",
-        f"a {what} that Keras does not know: {name!r}",
+        f"{'an' if what[0] in 'aeiou' else 'a'} {what} that Keras does not know: {name!r}",
         "only what Keras knows, or what is given",
         f"pass custom_objects={{{name!r}: {name.split('>')[-1]}}}, or register it with "
         "@keras.saving.register_keras_serializable() before",

@@ -28,7 +28,9 @@ def _any_length(
     original(loose, inputs, layer_name)
 
 
-def _unregistered(context: TraceContext, original: Any, function: Any, *args: Any, **_: Any) -> None:
+def _unregistered(
+    context: TraceContext, original: Any, function: Any, *args: Any, **_: Any
+) -> None:
     """The GPU's variant of an LSTM or GRU, and its gradient, are not traced beside the CPU's."""
 
 

@@ -57,6 +57,7 @@ def test_options_are_handed_on(seen: Seen, tmp_path: Path) -> None:
     assert seen == {
         "model": Path("m.keras"),
         "name": "n",
+        "source_format": None,
         "target": "cpu",
         "opset": 18,
         "verify": False,

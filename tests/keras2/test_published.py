@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -110,6 +111,21 @@ def _characters(lstm: Any) -> Any:
     return tf_keras.Model(ids, y)
 
 
+TEXT = (
+    "What is the best way to learn a language when you have only an hour a day? TIL that some do."
+)
+
+
+def _windows(vocabulary: dict[str, int]) -> Any:
+    """Every beginning of the text, its last 40 characters, padded on the left."""
+    text = [vocabulary[letter] for letter in TEXT]
+    ids = np.zeros((len(text), 40), np.float32)
+    for end, row in enumerate(ids, start=1):
+        last = text[max(0, end - 40) : end]
+        row[40 - len(last) :] = last
+    return ids
+
+
 def test_characters_in_cudnn_layout(fetch: ModuleType, tmp_path: Path) -> None:
     path = fetched(
         fetch,
@@ -117,10 +133,20 @@ def test_characters_in_cudnn_layout(fetch: ModuleType, tmp_path: Path) -> None:
         "textgenrnn/textgenrnn_weights.hdf5",
         "6a89ca4235ed9f00be7b2acd65d5fe4a099967d676bfe20afb696106286ffbca",
     )
+    vocabulary = fetched(
+        fetch,
+        "textgenrnn==2.0.0",
+        "textgenrnn/textgenrnn_vocab.json",
+        "f9c6c0db9b07fb57da023d32df66e16a488d086c138e15706307bb5177c2be74",
+    )
+    ids = _windows(json.loads(vocabulary.read_text(encoding="utf-8")))
     plain, cudnn = _characters(L.LSTM), _characters(CuDNNLSTM)
     for model in (plain, cudnn):
         model.load_weights(path, by_name=True)
     for name, model in (("plain", plain), ("cudnn", cudnn)):
-        artifact = rnnport.export(model, tmp_path / name)
+        # Its answer to letters drawn at random, most of them never seen in training, is chaotic:
+        # rounding errors grow a hundredfold, so that text has to be the proof.
+        artifact = rnnport.export(model, tmp_path / name, verify=False)
         assert artifact.manifest.forms["model"].op_counts["LSTM"] == 2
-        assert_equal(artifact, plain, 40, EQUAL)
+        found = rnnport.load(artifact, provider="cpu").run(ids)
+        np.testing.assert_allclose(found, plain(ids), rtol=0, atol=EQUAL)

@@ -13,7 +13,7 @@ from tf_keras.src.saving.serialization_lib import SafeModeScope
 from rnnport.capture.file_kind import hdf5_config
 from rnnport.capture.keras2.first_input import first_weights
 from rnnport.capture.keras2.repairs import repair
-from rnnport.capture.keras2.safety import refuse_code
+from rnnport.capture.keras2.safety import refuse_code, refuse_unknown
 from rnnport.capture.opened import Opened
 from rnnport.errors import ModelFileError
 
@@ -39,6 +39,7 @@ def load(path: Path, custom_objects: dict[str, Any]) -> Opened:
             )
         weights = file["model_weights"]
         config, notes = repair(config, first_weights(weights), custom_objects)
+        refuse_unknown(config, custom_objects, path)
         model = model_from_config(config, custom_objects=custom_objects)
         load_weights_from_hdf5_group(weights, model)
     return Opened(model, f"{path.suffix} file", notes)

@@ -9,7 +9,7 @@ from typing import Any
 from rnnport.capture.opened import code_inside, unknown_inside
 from rnnport.errors import UnsupportedModel
 
-__all__ = ["nodes", "refuse_code"]
+__all__ = ["nodes", "refuse_code", "refuse_unknown"]
 
 _HOME = ("keras", "tf_keras", "builtins")
 # Parts of TensorFlow that a computation has no need of and that reach beyond it.
@@ -38,6 +38,37 @@ def refuse_code(config: Any, custom_objects: Mapping[str, Any], path: Path) -> N
             raise unknown_inside(path, "class", str(node["class_name"]))
         if node.get("class_name") == "TFOpLambda":
             _refuse_outside(str((inner or {}).get("function", "")), path)
+
+
+def refuse_unknown(config: Any, custom_objects: Mapping[str, Any], path: Path) -> None:
+    """Refuse layers nobody knows; tf_keras would carry on with their names in their places.
+
+    Args:
+        config: a model's description, mended.
+        custom_objects: what the user vouches for.
+        path: where it stands, for messages.
+
+    Raises:
+        UnsupportedModel: names the first such class.
+    """
+    from tf_keras.src.layers import serialization
+    from tf_keras.src.saving.object_registration import get_registered_object
+
+    serialization.populate_deserializable_objects()
+    known = serialization.LOCAL.ALL_OBJECTS
+    for node in _layers(config):
+        name = str(node["class_name"])
+        if get_registered_object(name, dict(custom_objects), known) is None:
+            raise unknown_inside(path, "layer", name)
+
+
+def _layers(config: Any) -> Iterator[dict[str, Any]]:
+    """The descriptions of layers and cells, however deep."""
+    for node in nodes(config):
+        parts = [node.get(key) for key in ("layer", "backward_layer", "cell")]
+        for several in (node.get("layers"), node.get("cells")):
+            parts += several if isinstance(several, list) else []
+        yield from (p for p in parts if isinstance(p, dict) and "class_name" in p)
 
 
 def nodes(config: Any) -> Iterator[dict[str, Any]]:

@@ -68,6 +68,7 @@ def build_handoff(source: Source, built: Built, folder: Path, settings: Settings
         halves, encoder = _cut(source, built, folder, settings)
         decoder = _decoder(halves, encoder, source, built, folder, settings)
     except (Cannot, CannotLift) as error:
+        drop_form(folder, ENCODER_FILE, DECODER_FILE)
         return _no(settings, error.reason, error.layer)
     except UsageError:
         raise

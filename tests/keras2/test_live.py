@@ -159,6 +159,16 @@ def test_encoder_and_decoder(prove: Prove) -> None:
     assert artifact.manifest.handoff.ok
 
 
+def test_a_decoder_that_looks_ahead_leaves_no_half_behind(prove: Prove) -> None:
+    source, target = L.Input((None, 3)), L.Input((None, 2))
+    _, h = L.GRU(4, return_state=True)(source)
+    y = L.GRU(4, return_sequences=True)(target, initial_state=h)
+    y = L.Bidirectional(L.LSTM(3, return_sequences=True))(y)
+    artifact = prove(lively(tf_keras.Model([source, target], y)), GRU=2, LSTM=1)
+    assert not artifact.manifest.handoff.ok
+    assert sorted(artifact.forms) == ["model"]
+
+
 def test_stateful_layers_start_from_zero_and_are_left_alone(prove: Prove) -> None:
     model = tf_keras.Sequential(
         [

@@ -11,12 +11,16 @@ from keras import ops
 L = keras.layers
 
 
+@keras.saving.register_keras_serializable("rnnport_tests")
 class Minimal(L.Layer):  # type: ignore[misc]
     """The cell of Keras's own documentation."""
 
     def __init__(self, units: int, **options: Any) -> None:
         super().__init__(**options)
         self.units = self.state_size = units
+
+    def get_config(self) -> Any:
+        return {**super().get_config(), "units": self.units}
 
     def build(self, shape: Any) -> None:
         self.kernel = self.add_weight(shape=(shape[-1], self.units), name="kernel")
@@ -90,6 +94,7 @@ class Residual(L.Layer):  # type: ignore[misc]
         return x + y, states
 
 
+@keras.saving.register_keras_serializable("rnnport_tests")
 class NormalisedLSTMCell(L.LSTMCell):  # type: ignore[misc]
     """A standard cell with a formula around it."""
 

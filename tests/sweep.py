@@ -381,7 +381,7 @@ def _randomise(model: Any, stack: Stack) -> None:
     rng = np.random.default_rng(stack.seed)
     bounded = all(layer.recurrent_activation in SATURATING for layer in stack.layers)
     _draw_weights(model, 1.0 if bounded else 0.4, rng)
-    if bounded:
+    if bounded and not any(layer.activation == "relu" for layer in stack.layers):
         return
     for _ in range(20):
         outputs = _outputs(model)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from rnnport.custom import CustomSpec
 from rnnport.graph.origins import SIZES, reads, sequence_behind
 from rnnport.graph.skeleton import CUSTOM, DOMAIN, OP, Skeleton, token_of
 from rnnport.recurrent import RecurrentSpec
@@ -78,7 +79,7 @@ def guess_decoder_inputs(skeleton: Skeleton) -> list[str]:
     graph = skeleton.model.graph
     heirs = list(_heirs(skeleton))
     if not heirs:
-        raise Cannot("no recurrent layer starts from a state that another recurrent layer gives")
+        raise _no_heir(skeleton)
     handed: set[ir.Value] = set()
     fed: set[ir.Value] = set()
     for node in heirs:
@@ -126,6 +127,38 @@ def split(skeleton: Skeleton, decoder_inputs: Sequence[str], again: Collection[s
         [str(v.name) for v in encoder.model.graph.inputs],
         [str(v.name) for v in graph.inputs if v.name in decoder_inputs],
     )
+
+
+def _no_heir(skeleton: Skeleton) -> Cannot:
+    """No state is handed over; what an autoencoder hands over instead is named."""
+    for node in [*skeleton.recurrent_nodes(), *skeleton.custom_nodes()]:
+        spec = skeleton.layer_spec(node)
+        source = _ended_layer(skeleton, node.inputs[: spec.first_state])
+        if source is not None:
+            reason = (
+                f"its sequence is made of what layer {source!r} gives at its end, as RepeatVector "
+                "does: that vector could be handed over, but no state and no input to step with"
+            )
+            return Cannot(reason, spec.name)
+    return Cannot("no recurrent layer starts from a state that another recurrent layer gives")
+
+
+def _ended_layer(skeleton: Skeleton, sequence: Sequence[ir.Value | None]) -> str | None:
+    """The layer whose last output or final state the sequence is made of."""
+    pending, visited = [v for v in sequence if v is not None], set[ir.Value]()
+    while pending:
+        value = pending.pop()
+        node = value.producer()
+        if value in visited or node is None or node.op_type in SIZES:
+            continue
+        visited.add(value)
+        if node.domain == DOMAIN:
+            spec = skeleton.any_spec(node)
+            if isinstance(spec, (RecurrentSpec, CustomSpec)) and value.index():
+                return spec.name
+            continue
+        pending.extend(reads(node))
+    return None
 
 
 _Use = tuple[ir.Node, int]

@@ -27,7 +27,7 @@ def masks_anything(ports: Sequence[Port]) -> bool:
 def affordable(
     ports: Sequence[Port], sizes: Mapping[str, int], floors: Mapping[str, int]
 ) -> dict[str, int]:
-    """The sizes, or smaller ones where an input would hold more than a quarter of a million elements.
+    """The sizes, or smaller ones where an input would hold over a quarter of a million elements.
 
     Args:
         ports: the inputs.

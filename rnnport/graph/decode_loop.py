@@ -226,7 +226,7 @@ def _rename(graph: ir.Graph) -> None:
         if one.shape is not None:
             one.shape = ir.Shape([_ROWS if str(axis) == "B" else axis for axis in one.shape])
     for node in nodes:
-        node.name = f"step/{node.name}"
+        node.name = node.name and f"step/{node.name}"
 
 
 def _share_weights(source: ir.Graph, target: ir.Graph) -> None:

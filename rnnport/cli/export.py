@@ -1,4 +1,4 @@
-"""`rnnport export MODEL -o DIR`."""
+"""`rnnport export MODEL -o DIR`, and of two models with --encoder and --decoder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,8 +25,23 @@ Report = Callable[[str, float], None]
 
 
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras or Keras 3 .h5 file.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write.")],
+    model: Annotated[
+        Path | None, typer.Argument(metavar="MODEL", help="A .keras or Keras 3 .h5 file.")
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --decoder, in place of MODEL: two models."),
+    ] = None,
+    decoder: Annotated[Path | None, typer.Option(metavar="FILE", help="See --encoder.")] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="IN=OUT",
+            help="A state of --decoder: its input and the output that renews it; repeatable. "
+            "Else found.",
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The artifact's name; else the model's.")] = None,
     target: Annotated[
         str, typer.Option(help="portable runs alike everywhere; cpu and cuda are tuned.")
@@ -68,15 +83,18 @@ def export(
 
         # Before the seconds that TensorFlow takes to load; export itself looks again.
         check_target(out, overwrite=overwrite)
-        check_model_file(model)
+        models = _models(model, encoder, decoder, state)
+        for path in models.values():
+            if isinstance(path, Path):
+                check_model_file(path)
         wish = _wish(start, stop, max_steps, beam_width, length_penalty)
         started = time.perf_counter()
         with _progress(shown=not as_json) as report:
             report("loading TensorFlow", 0.0)
             load_exporter()
             artifact = rnnport.export(
-                model,
-                out,
+                out=out,
+                **models,
                 name=name,
                 target=target,
                 opset=opset,
@@ -87,6 +105,34 @@ def export(
                 progress=report,
             )
         _summarise(artifact, time.perf_counter() - started, as_json)
+
+
+def _models(
+    model: Path | None, encoder: Path | None, decoder: Path | None, state: list[str] | None
+) -> dict[str, Any]:
+    """What is exported, as keywords: one model, or an encoder and a decoder."""
+    from rnnport.errors import UsageError
+
+    two = encoder is not None or decoder is not None
+    if (model is None) != two or (encoder is None) != (decoder is None) or (state and not two):
+        given = {"MODEL": model, "--encoder": encoder, "--decoder": decoder, "--state": state}
+        received = ", ".join(name for name, value in given.items() if value) or "nothing"
+        expected = "MODEL, or --encoder and --decoder; --state with these"
+        raise UsageError.of("models", received, expected, "pass one or the other")
+    if not two:
+        return {"model": model}
+    pairs = dict(_split(one) for one in state) if state else None
+    return {"model": None, "encoder": encoder, "decoder": decoder, "states": pairs}
+
+
+def _split(state: str) -> tuple[str, str]:
+    from rnnport.errors import UsageError
+
+    name, sign, following = state.partition("=")
+    if not sign:
+        expected, remedy = "IN=OUT", "name the decoder's input and output"
+        raise UsageError.of("--state", state, expected, remedy)
+    return name, following
 
 
 def _wish(

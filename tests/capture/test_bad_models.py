@@ -315,8 +315,6 @@ def test_keywords_whose_time_has_not_come(tmp_path: Path) -> None:
         "source_format": "tf_keras",
         "states": {"a": "b"},
         "checkpoint": "x",
-        "encoder": "e",
-        "decoder": "d",
         "precision": "float16",
     }
     text = refused(NotYetAvailable, object(), tmp_path, **given)

@@ -6,7 +6,9 @@ what lies between them is the body. Axis letters: B batch, T time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["BeginSpec", "CustomSpec", "Sizes"]
 
@@ -51,6 +53,9 @@ class CustomSpec:
         zero_output_for_mask: masked outputs are zero instead of the last output repeated.
         unreversed_zeros: as in RecurrentSpec.
         has_mask: a mask is given.
+        unit_mask: the mask is (B, T, U).
+        channels_first: the body computes with channels in front of the other sizes, while the node
+            takes and gives everything with channels last.
         inner: starts anew for every step of an outer sequence; never carried in a stream.
         stream: takes and gives what a stream carries.
     """
@@ -66,8 +71,14 @@ class CustomSpec:
     zero_output_for_mask: bool = False
     unreversed_zeros: bool = False
     has_mask: bool = False
+    unit_mask: bool = False
+    channels_first: bool = False
     inner: bool = False
     stream: bool = False
+
+    def inside(self, sizes: Sequence[Any]) -> tuple[Any, ...]:
+        """Sizes as the body has them."""
+        return (sizes[-1], *sizes[:-1]) if self.channels_first and sizes else tuple(sizes)
 
     @property
     def state_labels(self) -> list[tuple[str, tuple[int, ...]]]:

@@ -16,6 +16,7 @@ from keras import tree
 
 from rnnport.capture.cells import read_cell, standard_kind
 from rnnport.capture.context import TraceContext
+from rnnport.capture.conv_lstm import conv_lstm_step, is_conv_lstm
 from rnnport.capture.custom import CustomCall, custom_call
 from rnnport.capture.marker import emit
 from rnnport.recurrent import RecurrentSpec
@@ -118,12 +119,20 @@ def _leaves(cell: Any, states: Any) -> Iterator[tuple[Any, Any]]:
 
 def _alone(run: _Run, sequences: Any, states: list[Any]) -> CustomCall:
     """The layer's one cell, called as Keras's loop calls it."""
-    layer = run.layer
+    layer, cell = run.layer, run.layer.cell
+    convolves = is_conv_lstm(cell)
+
+    def step(x: Any, old: Any) -> Any:
+        if convolves:
+            return conv_lstm_step(cell, x, old)
+        return cell(x, tuple(old), **_training(cell, run.training))
+
     return CustomCall(
         name=layer.name,
         layer_kind=run.kind,
-        cell=layer.cell,
-        step=lambda x, old: layer.cell(x, tuple(old), **_training(layer.cell, run.training)),
+        cell=cell,
+        step=step,
+        channels_first=convolves and cell.data_format == "channels_last",
         sequences=sequences,
         states=list(states),
         mask=run.mask,

@@ -39,6 +39,7 @@ class CustomCall:
         go_backwards: as in CustomSpec.
         zero_output_for_mask: as in CustomSpec.
         unreversed_zeros: as in CustomSpec.
+        channels_first: `step` takes and gives tensors with channels first, all else has them last.
     """
 
     name: str
@@ -51,6 +52,17 @@ class CustomCall:
     go_backwards: bool = False
     zero_output_for_mask: bool = False
     unreversed_zeros: bool = False
+    channels_first: bool = False
+
+    def inside(self, sizes: Any) -> list[Any]:
+        """Sizes behind the batch as `step` has them."""
+        sizes = list(sizes)
+        return [sizes[-1], *sizes[:-1]] if self.channels_first else sizes
+
+    def outside(self, sizes: Any) -> list[Any]:
+        """Sizes behind the batch as everybody else has them."""
+        sizes = list(sizes)
+        return [*sizes[1:], sizes[0]] if self.channels_first else sizes
 
 
 def custom_call(context: TraceContext, call: CustomCall) -> tuple[Any, Any, list[Any]]:
@@ -73,7 +85,10 @@ def custom_call(context: TraceContext, call: CustomCall) -> tuple[Any, Any, list
         context,
         BeginSpec(call.name),
         [*sequences, *states, *masks],
-        [*([batch, *x.shape[2:]] for x in sequences), *([batch, *s.shape[1:]] for s in states)],
+        [
+            *([batch, *call.inside(x.shape[2:])] for x in sequences),
+            *([batch, *call.inside(s.shape[1:])] for s in states),
+        ],
         [t.dtype for t in (*sequences, *states)],
     )
     token = marker_token(_behind_shape(given[0]))
@@ -90,7 +105,7 @@ def custom_call(context: TraceContext, call: CustomCall) -> tuple[Any, Any, list
         cell_kind=type(call.cell).__name__,
         begin=token,
         steps=tuple(tuple(s.shape[2:]) for s in sequences),
-        outputs=tuple(tuple(o.shape[1:]) for o in outputs),
+        outputs=tuple(tuple(call.outside(o.shape[1:])) for o in outputs),
         states=tuple(
             (f"state{n}" if len(states) > 1 else "state", tuple(s.shape[1:]))
             for n, s in enumerate(states)
@@ -99,10 +114,12 @@ def custom_call(context: TraceContext, call: CustomCall) -> tuple[Any, Any, list
         zero_output_for_mask=call.zero_output_for_mask,
         unreversed_zeros=call.unreversed_zeros,
         has_mask=call.mask is not None,
+        unit_mask=call.mask is not None and len(call.mask.shape) == 3,
+        channels_first=call.channels_first,
         inner=context.inner > 0,
     )
     time = sequences[0].shape[1]
-    shapes = [s for o in outputs for s in ([batch, time, *o.shape[1:]], [batch, *o.shape[1:]])]
+    shapes = [s for o in spec.outputs for s in ([batch, time, *o], [batch, *o])]
     shapes += [[batch, *s.shape[1:]] for s in states]
     dtypes = [o.dtype for o in outputs for _ in range(2)] + [s.dtype for s in states]
     # The new states in the dtype of the old ones, as Keras casts them.
@@ -132,7 +149,7 @@ def _require_batch(call: CustomCall, sequences: Sequence[Any], states: Sequence[
 def _require_states(call: CustomCall, old: Sequence[Any], new: Sequence[Any]) -> None:
     takes, gives = (_told(tensors) for tensors in (old, new))
     fits = len(old) == len(new) and all(
-        o.shape[1:].is_compatible_with(n.shape[1:]) and o.shape.rank == n.shape.rank
+        tf.TensorShape(call.inside(o.shape[1:])).is_compatible_with(n.shape[1:])
         for o, n in zip(old, new, strict=True)
     )
     if not fits:

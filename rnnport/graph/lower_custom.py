@@ -71,7 +71,7 @@ def lower_custom(emit: Emitter, spec: CustomSpec, node: ir.Node) -> tuple[list[i
         new = _choose(work, valid, new, old, [s for _, s in spec.states])
         if work.repeats:
             last = [
-                _input(f"{work.batch}/y{n}", y.dtype, [work.batch, *sizes])
+                _input(f"{work.batch}/y{n}", y.dtype, [work.batch, *spec.inside(sizes)])
                 for n, (y, sizes) in enumerate(zip(outputs, spec.outputs, strict=True))
             ]
             outputs = _choose(work, valid, outputs, last, spec.outputs)
@@ -81,7 +81,9 @@ def lower_custom(emit: Emitter, spec: CustomSpec, node: ir.Node) -> tuple[list[i
             ]
     results = _scan(work, carried, before, inner, scanned, new, outputs)
     ends, ys = results[: len(new)], results[len(new) :]
-    values = [v for y, sizes in zip(ys, spec.outputs, strict=True) for v in _given(work, y, sizes)]
+    sizes = [s for _, s in spec.states] + list(spec.outputs) * (len(new) > spec.state_count)
+    ends = [_outside(work, v, s) for v, s in zip(ends, sizes, strict=True)]
+    values = [v for y, own in zip(ys, spec.outputs, strict=True) for v in _given(work, y, own)]
     kept = ends if work.held else ends[: spec.state_count]
     return [*values, *kept], _reason(spec, hoisted)
 
@@ -96,29 +98,55 @@ def _begin(emit: Emitter, spec: CustomSpec, node: ir.Node) -> _Work:
     first, end = spec.first_state, spec.first_state + spec.state_count
     sizes = [*spec.steps, *(s for _, s in spec.states)]
     for index, (value, own) in enumerate(zip(body.inputs, sizes, strict=True)):
-        named = [f"{prefix}/N{index}_{n}" if s is None else s for n, s in enumerate(own)]
+        named = [
+            f"{prefix}/N{index}_{n}" if s is None else s for n, s in enumerate(spec.inside(own))
+        ]
         value.shape = ir.Shape([batch, *named])
     return _Work(
         emit=emit,
         write=Emitter(body, weights=emit.weights, prefix=f"{prefix}/"),
         spec=spec,
         body=body,
-        sequences=[_swap(emit, x, len(s)) for x, s in zip(given[:first], spec.steps, strict=True)],
-        states=given[first:end],
-        held=given[end:],
-        mask=None if mask is None else _time_major_mask(emit, mask),
+        sequences=[
+            _time_major(emit, x, len(s), spec)
+            for x, s in zip(given[:first], spec.steps, strict=True)
+        ],
+        states=[
+            _inside(emit, spec, v, len(s))
+            for v, (_, s) in zip(given[first:end], spec.states, strict=True)
+        ],
+        held=[
+            _inside(emit, spec, v, len(s)) for v, s in zip(given[end:], spec.outputs, strict=False)
+        ],
+        mask=None if mask is None else _time_major_mask(emit, spec, mask),
         batch=batch,
     )
 
 
-def _swap(emit: Emitter, x: ir.Value, inner: int) -> ir.Value:
-    """(B, T, …) to (T, B, …), or back."""
-    return emit.op("Transpose", x, perm=[1, 0, *range(2, 2 + inner)])
+def _time_major(emit: Emitter, x: ir.Value, inner: int, spec: CustomSpec) -> ir.Value:
+    """(B, T, …) to (T, B, …), channels where the body wants them."""
+    behind = list(range(2, 2 + inner))
+    return emit.op("Transpose", x, perm=[1, 0, *spec.inside(behind)])
 
 
-def _time_major_mask(emit: Emitter, mask: ir.Value) -> ir.Value:
+def _inside(emit: Emitter, spec: CustomSpec, x: ir.Value, inner: int) -> ir.Value:
+    """A state or output (B, …) as the body has it."""
+    if not spec.channels_first or inner < 2:
+        return x
+    return emit.op("Transpose", x, perm=[0, inner, *range(1, inner)])
+
+
+def _outside(work: _Work, x: ir.Value, sizes: Sequence[int]) -> ir.Value:
+    """A state or output (B, …) as the node gives it."""
+    inner = len(sizes)
+    if not work.spec.channels_first or inner < 2:
+        return x
+    return work.emit.op("Transpose", x, perm=[0, *range(2, inner + 1), 1])
+
+
+def _time_major_mask(emit: Emitter, spec: CustomSpec, mask: ir.Value) -> ir.Value:
     """(B, T) to (T, B, 1); (B, T, U) to (T, B, U)."""
-    if mask.shape is None or len(mask.shape) == 2:
+    if not spec.unit_mask:
         mask = emit.op("Unsqueeze", mask, emit.ints(2))
     return emit.op("Transpose", mask, perm=[1, 0, 2])
 
@@ -138,9 +166,10 @@ def _hoist(
         and the nodes moved.
     """
     emit, body = work.emit, work.body
-    moved = hoistable(body, dict(zip(inputs, work.spec.steps, strict=True)))
+    steps = [work.spec.inside(sizes) for sizes in work.spec.steps]
+    moved = hoistable(body, dict(zip(inputs, steps, strict=True)))
     folded: dict[ir.Value | None, ir.Value] = {}
-    for value, sequence, sizes in zip(inputs, work.sequences, work.spec.steps, strict=True):
+    for value, sequence, sizes in zip(inputs, work.sequences, steps, strict=True):
         if any(use.node in moved for use in value.uses()):
             folded[value] = _fold(emit, sequence, sizes)
     for node in moved:
@@ -210,7 +239,7 @@ def _zeros(work: _Work, sizes: Sequence[int], like: ir.Value) -> ir.Value:
     emit = work.emit
     shape = emit.size(work.sequences[0], 1)
     if sizes:
-        shape = emit.op("Concat", shape, emit.ints(*sizes), axis=0)
+        shape = emit.op("Concat", shape, emit.ints(*work.spec.inside(sizes)), axis=0)
     zero = emit.op("Expand", emit.real(0.0), shape)
     if like.dtype in (None, ir.DataType.FLOAT):
         return zero
@@ -235,7 +264,7 @@ def _scan(
     body.inputs.clear()
     body.inputs.extend([*carried, *inner])
     body.outputs.clear()
-    body.outputs.extend([*ends, *ys])
+    body.outputs.extend(_without_copies([*ends, *ys]))
     return work.emit.nodes(
         "Scan",
         [*before, *scanned],
@@ -245,6 +274,26 @@ def _scan(
         scan_input_directions=[int(spec.go_backwards)] * len(scanned),
         scan_output_directions=[0] * len(ys),
     )
+
+
+def _without_copies(results: Sequence[ir.Value]) -> list[ir.Value]:
+    """Each value itself in place of a copy of it, where the body computes it for this alone."""
+    found: list[ir.Value] = []
+    for result in results:
+        value = result
+        while True:
+            node = value.producer()
+            source = node.inputs[0] if node is not None else None
+            if node is None or node.op_type != "Identity" or source is None:
+                break
+            inner = source.producer()
+            if inner is None or inner.graph is not node.graph or source in found:
+                break
+            value = source
+        if value is not result:
+            value.type, value.shape = result.type, result.shape
+        found.append(value)
+    return found
 
 
 def _copies(
@@ -257,7 +306,7 @@ def _copies(
     for value, same, own in zip(values, like, sizes, strict=True):
         copy = work.write.op("Identity", value)
         copy.type = ir.TensorType(same.dtype or ir.DataType.FLOAT)
-        copy.shape = ir.Shape([work.batch, *own])
+        copy.shape = ir.Shape([work.batch, *work.spec.inside(own)])
         copies.append(copy)
     return copies
 
@@ -265,8 +314,11 @@ def _copies(
 def _given(work: _Work, y: ir.Value, sizes: Sequence[int]) -> list[ir.Value]:
     """The sequence (B, T, …) and the last output (B, …) from (T, B, …), in processing order."""
     emit, spec = work.emit, work.spec
-    last = emit.op("Gather", y, emit.integer(-1), axis=0)
-    whole = _swap(emit, y, len(sizes))
+    last = _outside(work, emit.op("Gather", y, emit.integer(-1), axis=0), sizes)
+    behind = list(range(2, 2 + len(sizes)))
+    if spec.channels_first and len(sizes) > 1:
+        behind = [*behind[1:], behind[0]]
+    whole = emit.op("Transpose", y, perm=[1, 0, *behind])
     if work.mask is None or not spec.zero_output_for_mask:
         return [whole, last]
     mask = emit.flip(work.mask, 0) if spec.go_backwards else work.mask  # processing order

@@ -25,6 +25,7 @@ COMMANDS = (
     "scripts/bench_core",
     "scripts/stream_transients",
     "scripts/g2p",
+    "scripts/train_forecast",
     ".ci/run",
 )
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from rnnport.errors import RnnportError
 from rnnport.graph.skeleton import Spec
 from rnnport.recurrent import Activation, CellSpec
 
@@ -55,6 +56,7 @@ class TraceContext:
         inner: how many TimeDistributed layers stand around the call.
         prefixed: the causal convolution being called has its context already.
         failed_in: name of the innermost layer an exception came out of.
+        refusal: the first refusal of a handler, as it was worded.
     """
 
     specs: dict[str, Spec] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class TraceContext:
     inner: int = 0
     prefixed: bool = False
     failed_in: str = ""
+    refusal: RnnportError | None = None
 
     @contextmanager
     def standing_aside(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras import tree
+from keras.src.layers.rnn.conv_lstm import ConvLSTMCell
 from tensorflow.python.autograph.core import ag_ctx, converter
 from tensorflow.python.autograph.impl import api as autograph_api
 from tensorflow.python.eager.polymorphic_function.polymorphic_function import (
@@ -15,6 +16,7 @@ from tensorflow.python.eager.polymorphic_function.polymorphic_function import (
 
 from rnnport.capture import carried, dense, layers
 from rnnport.capture.context import TraceContext
+from rnnport.capture.conv_lstm import conv_lstm_cell_call
 from rnnport.capture.intercept import Patch
 
 __all__ = ["EAGER_PATCHES", "GRAPH_PATCHES", "TRACE_PATCHES", "TensorFlowFunction"]
@@ -118,6 +120,7 @@ TRACE_PATCHES = [
     Patch(keras.layers.LSTMCell, "call", layers.cell_call),
     Patch(keras.layers.GRUCell, "call", layers.cell_call),
     Patch(keras.layers.SimpleRNNCell, "call", layers.cell_call),
+    Patch(ConvLSTMCell, "call", conv_lstm_cell_call),
     Patch(keras.layers.Embedding, "call", layers.embedding_call),
     Patch(keras.layers.Masking, "call", layers.masking_call),
     Patch(keras.layers.Dense, "call", dense.dense_call),

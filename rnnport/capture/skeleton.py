@@ -13,6 +13,7 @@ import onnx_ir as ir
 from rnnport.capture.onnx_body import convert
 from rnnport.capture.trace import Trace
 from rnnport.errors import Reason, UnsupportedModel
+from rnnport.graph.bodies import fold_bodies
 from rnnport.graph.emit import initializer
 from rnnport.graph.skeleton import DOMAIN, OP, Skeleton, Spec, op_of, token_of
 from rnnport.spec import Port
@@ -32,7 +33,8 @@ def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton
 
     Raises:
         ConversionError: tf2onnx failed.
-        UnsupportedModel: the graph holds operations ONNX lacks; names them all.
+        UnsupportedModel: the graph holds operations ONNX lacks, all of which are named; or a cell
+            lets out what it computes within one step.
     """
     proto = convert(
         traced.concrete, opset=opset, handlers={"PyFunc": (_marker, [])}, domains=[(DOMAIN, 1)]
@@ -44,7 +46,9 @@ def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton
     for value, name in zip(list(model.graph.outputs), traced.output_names, strict=True):
         value.name = name
     model.graph.name = "rnnport"
-    return Skeleton(model, dict(traced.context.specs))
+    skeleton = Skeleton(model, dict(traced.context.specs))
+    fold_bodies(skeleton)
+    return skeleton
 
 
 def _marker(ctx: Any, node: Any, name: str, args: Any) -> None:

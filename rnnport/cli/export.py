@@ -66,6 +66,12 @@ def export(
     max_steps: Annotated[
         int | None, typer.Option(help="The most tokens of a row, the stop among them.")
     ] = None,
+    beam_width: Annotated[
+        int, typer.Option(help="Hypotheses that generate.onnx keeps; 1 is greedy search.")
+    ] = 1,
+    length_penalty: Annotated[
+        float, typer.Option(help="Divides scores of beams by ((5 + length) / 6) to this power.")
+    ] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Export a recurrent Keras model to ONNX, with proof that nothing changed."""
@@ -81,7 +87,7 @@ def export(
         for path in models.values():
             if isinstance(path, Path):
                 check_model_file(path)
-        wish = _wish(start, stop, max_steps)
+        wish = _wish(start, stop, max_steps, beam_width, length_penalty)
         started = time.perf_counter()
         with _progress(shown=not as_json) as report:
             report("loading TensorFlow", 0.0)
@@ -129,19 +135,32 @@ def _split(state: str) -> tuple[str, str]:
     return name, following
 
 
-def _wish(start: int | None, stop: list[int] | None, max_steps: int | None) -> Generate | None:
-    """What generate.onnx shall do, if it was asked for: all three options or none."""
+def _wish(
+    start: int | None,
+    stop: list[int] | None,
+    max_steps: int | None,
+    beam_width: int,
+    length_penalty: float,
+) -> Generate | None:
+    """What generate.onnx shall do, if it was asked for: the first three options or none."""
     from rnnport.errors import UsageError
     from rnnport.spec import Generate
 
-    if start is None and not stop and max_steps is None:
+    beams = beam_width != 1 or length_penalty != 0
+    if start is None and not stop and max_steps is None and not beams:
         return None
     if start is None or not stop or max_steps is None:
         given = {"--start": start, "--stop": stop or None, "--max-steps": max_steps}
         missing = ", ".join(name for name, value in given.items() if value is None)
         expected = "--start, --stop and --max-steps together"
         raise UsageError.of("generate", f"no {missing}", expected, "add what is missing")
-    return Generate(start=start, stop=stop, max_steps=max_steps)
+    return Generate(
+        start=start,
+        stop=stop,
+        max_steps=max_steps,
+        beam_width=beam_width,
+        length_penalty=length_penalty,
+    )
 
 
 @contextlib.contextmanager

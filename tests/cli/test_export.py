@@ -102,6 +102,23 @@ def test_neither_one_model_nor_two(
     assert not seen
 
 
+def test_beams(seen: Seen, tmp_path: Path) -> None:
+    words = ["export", "m.keras", "-o", str(tmp_path / "out"), "--start", "1", "--stop", "2"]
+    words += ["--max-steps", "9", "--beam-width", "4", "--length-penalty", "0.6"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert seen["generate"] == rnnport.Generate(
+        start=1, stop=[2], max_steps=9, beam_width=4, length_penalty=0.6
+    )
+
+
+@pytest.mark.parametrize("words", [["--beam-width", "4"], ["--length-penalty", "0.5"]])
+def test_beams_of_nothing(words: list[str], seen: Seen, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["export", "m.keras", "-o", str(tmp_path / "o"), *words])
+    assert result.exit_code == 2
+    assert "no --start, --stop, --max-steps" in result.stderr + result.stdout
+    assert not seen
+
+
 def test_half_of_what_generate_needs(seen: Seen, tmp_path: Path) -> None:
     words = ["export", "m.keras", "-o", str(tmp_path / "out"), "--start", "1", "--json"]
     result = CliRunner().invoke(app, words)

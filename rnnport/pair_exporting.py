@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from rnnport.artifact.golden import GOLDEN_FILE, write_golden
 from rnnport.artifact.load import Artifact
@@ -21,6 +24,7 @@ from rnnport.pair_forms import Workshop, build_pair_forms
 from rnnport.pair_match import Wiring, wire
 from rnnport.pair_names import name_own, name_tensors
 from rnnport.pair_study import Half, study, study_decoder
+from rnnport.samples import masks_anything
 from rnnport.spec import Sampling, Streamable
 from rnnport.stream_form import Stream
 
@@ -46,7 +50,8 @@ def run_pair_export(
         progress("matching them", 0.3)
         wiring = _wire(one, other, states, settings)
         own = name_own(wiring, other.plan.ports, [i.name for i in one.source.inputs])
-        source = composed(one.source, other.source, _feeds(wiring, other), own)
+        feeds = _feeds(wiring, other)
+        source = composed(one.source, other.source, feeds, own)
         shop = Workshop(draft.folder, settings, progress)
         built = _whole(source, one, other, own, shop)
         if settings.verify and not built.passed:
@@ -65,6 +70,7 @@ def run_pair_export(
             raise parity_error(source, handoff.checks)
         progress("saving", 0.95)
         write_golden(draft.folder / GOLDEN_FILE, built.cases)
+        notes += _lost_mask(composed(one.source, other.source, feeds, own, masks=True), built)
         notes += [f"the decoder does not take {one.outputs[i].name!r}" for i in wiring.unused]
         built = replace(built, notes=[*built.notes, *notes])
         artifact = draft.commit(manifest_of(source, built, _STREAM, handoff, draft, settings))
@@ -122,3 +128,25 @@ def _whole(
     return best_build(
         source, sampling, plan, None, reference, shop.folder, shop.settings, shop.progress
     )
+
+
+def _lost_mask(carrying: Source, built: Built) -> list[str]:
+    """A note where a mask that Keras carries along, between calls on tensors, changes outputs."""
+    if not masks_anything(built.plan.ports):
+        return []
+    reference = Reference(carrying)
+    for case in built.cases:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Keras warns of the very mask
+                given = reference.eager(case.inputs)
+        except Exception:  # not what is exported, so no concern of the user's
+            return []
+        expected = case.outputs.values()
+        if not all(np.allclose(e, g, atol=1e-4) for e, g in zip(expected, given, strict=True)):
+            return [
+                "called on tensors, Keras carries the encoder's mask along unseen and the decoder "
+                "gives something else; decoder.onnx is without it, as predict is: a decoder that "
+                "needs the mask must take it as an input"
+            ]
+    return []

@@ -524,6 +524,32 @@ def test_arguments_that_keras_does_not_record(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_mask_that_predict_loses(tmp_path: Path) -> None:
+    """The graphs compute what predict computes; the manifest says that tensors give another."""
+    source, token = pairs.ids("source"), pairs.ids("token", 1)
+    memory, h = L.GRU(UNITS, return_sequences=True, return_state=True)(
+        pairs.embedded(source, SOURCE, mask=True)
+    )
+    held, before = keras.Input((None, UNITS), name="memory"), keras.Input((UNITS,), name="h")
+    y, after = L.GRU(UNITS, return_sequences=True, return_state=True)(
+        pairs.embedded(token, TARGET), initial_state=before
+    )
+    y = L.Concatenate()([y, L.Attention()([y, held])])
+    encoder = pairs.loud(keras.Model(source, [memory, h]), 1)
+    decoder = pairs.loud(keras.Model([token, before, held], [L.Dense(TARGET)(y), after]), 2)
+    artifact = rnnport.export(None, tmp_path / "out", encoder=encoder, decoder=decoder)
+    note = next(n for n in artifact.manifest.notes if n.startswith("called on tensors"))
+    assert note.endswith("a decoder that needs the mask must take it as an input")
+    rows, x = sources(padded=True), np.ones((5, 1), "int32")
+    states = encoder(rows)[::-1]
+    with pytest.warns(UserWarning, match="a mask attached to it"):
+        carried, _ = decoder([tf.constant(x), *states])
+    dropped, _ = decoder([x, *plain(states)])
+    assert np.abs(np.asarray(carried) - np.asarray(dropped)).max() > 1e-3
+    received, _ = rnnport.load(artifact, provider="cpu").run(rows, x)
+    assert_same(dropped, received)
+
+
 def test_what_the_decoder_does_not_take(tmp_path: Path) -> None:
     source = pairs.ids("source")
     memory, h = L.GRU(UNITS, return_sequences=True, return_state=True)(

@@ -148,7 +148,12 @@ def decoder_half(
 
 
 def composed(
-    encoder: Source, decoder: Source, feeds: Sequence[Feed], own: Sequence[tuple[int, str]]
+    encoder: Source,
+    decoder: Source,
+    feeds: Sequence[Feed],
+    own: Sequence[tuple[int, str]],
+    *,
+    masks: bool = False,
 ) -> Source:
     """decoder(own inputs, *encoder(source)), what the decoder gives as it gives it.
 
@@ -157,11 +162,14 @@ def composed(
         decoder: likewise.
         feeds: one for each decoder input.
         own: which decoder inputs are its own, and their names beside the encoder's.
+        masks: whether masks that Keras carries along reach the decoder.
     """
     first = len(encoder.inputs)
 
     def call(flat: Sequence[Any]) -> Any:
-        handed = [tf.identity(leaf) for leaf in _leaves(encoder.call(flat[:first]))]
+        handed = _leaves(encoder.call(flat[:first]))
+        if not masks:
+            handed = [tf.identity(leaf) for leaf in handed]
         batch = tf.shape(flat[0])[0]
         return decoder.call([_fed(feed, flat[first:], handed, batch) for feed in feeds])
 

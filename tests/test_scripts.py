@@ -23,6 +23,7 @@ COMMANDS = (
     "scripts/test",
     "scripts/demo",
     "scripts/bench_core",
+    "scripts/bench_generate",
     "scripts/stream_transients",
     "scripts/g2p",
     "scripts/train_forecast",

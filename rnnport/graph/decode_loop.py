@@ -141,6 +141,7 @@ def open_step(joined: Joined, context: Mapping[str, ir.Value]) -> Step:
     by_name = {str(v.name).removeprefix("step/"): v for v in graph.inputs}
     for name in form.fixed:
         by_name[name].replace_all_uses_with(context[name])
+    _hoist(graph, joined.graph)
     (port,) = form.per_step
     outputs = list(graph.outputs)
     graph.outputs.clear()
@@ -227,6 +228,21 @@ def _rename(graph: ir.Graph) -> None:
             one.shape = ir.Shape([_ROWS if str(axis) == "B" else axis for axis in one.shape])
     for node in nodes:
         node.name = node.name and f"step/{node.name}"
+
+
+def _hoist(body: ir.Graph, outer: ir.Graph) -> None:
+    """What does not depend on the step is computed once: keys of an attention, masks, sizes."""
+    within = set(body.inputs)
+    for node in list(body):
+        holds_graph = any(
+            a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+            for a in node.attributes.values()
+        )
+        if holds_graph or within.intersection(node.inputs):
+            within.update(node.outputs)
+        else:
+            body.remove(node)
+            outer.append(node)
 
 
 def _share_weights(source: ir.Graph, target: ir.Graph) -> None:

@@ -90,6 +90,11 @@ def test_a_body_that_reads_the_weights_outside() -> None:
     inner = [node.op_type for node in body.node]
     assert [inner.count(kind) for kind in ("GRU", "TopK", "Loop")] == [1, 2, 0]
     assert not body.initializer
+    # The attention's keys, and its mask, are the same in every step, and so are made outside.
+    outside = {node.output[0]: node.op_type for node in graph.node}
+    assert outside["step/keys"] == "Transpose"
+    assert outside["step/seen"] == "Unsqueeze"
+    assert {"step/keys", "step/seen"} <= {name for node in body.node for name in node.input}
     assert len({one.name for one in graph.initializer}) == len(graph.initializer)
 
 

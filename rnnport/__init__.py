@@ -41,7 +41,7 @@ def export(
     input_signature: Any = None,
     source_format: str | None = None,
     states: Mapping[str, str] | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: Any = None,
     encoder: Any = None,
     decoder: Any = None,
     decoder_inputs: str | Sequence[str] | None = None,
@@ -87,9 +87,8 @@ def export(
         ArtifactError: the folder cannot be written.
     """
     _refuse_later(
-        source_format=source_format if source_format != "keras" else None,
+        source_format=source_format if source_format not in ("keras", "graph") else None,
         states=states,
-        checkpoint=checkpoint,
         encoder=encoder,
         decoder=decoder,
         precision=precision if precision != "float32" else None,
@@ -111,7 +110,8 @@ def export(
 
     named = [decoder_inputs] if isinstance(decoder_inputs, str) else decoder_inputs
     settings = Settings(
-        name, target, opset, overwrite, verify, custom_objects, input_signature, named, generate
+        name, target, opset, overwrite, verify, custom_objects, input_signature, named, generate,
+        checkpoint,
     )
     return run_export(model, out, settings, progress or (lambda stage, fraction: None))
 
@@ -154,6 +154,7 @@ def verify(
     report: str | os.PathLike[str] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     input_signature: Any = None,
+    checkpoint: Any = None,
 ) -> ParityReport:
     """Compare an artifact with TensorFlow's outputs.
 
@@ -174,7 +175,10 @@ def verify(
         from rnnport.capture.reference import open_reference
 
         reference = open_reference(
-            model, custom_objects=custom_objects, input_signature=input_signature
+            model,
+            custom_objects=custom_objects,
+            input_signature=input_signature,
+            checkpoint=checkpoint,
         )
     return run_verify(out, provider=provider, reference=reference)
 

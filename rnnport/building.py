@@ -60,6 +60,7 @@ class Settings:
     input_signature: Any
     decoder_inputs: Sequence[str] | None = None
     generate: Generate | None = None
+    checkpoint: Any = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,6 +47,7 @@ def run_export(
             model,
             custom_objects=settings.custom_objects,
             input_signature=settings.input_signature,
+            checkpoint=settings.checkpoint,
         )
         refuse_dtypes(source)
         progress("tracing", 0.1)
@@ -114,7 +115,7 @@ def _manifest(
     return Manifest(
         name=settings.name or source.name,
         versions=versions,
-        source={"kind": source.kind, "framework": f"keras {versions.get('keras', '')}".strip()},
+        source={"kind": source.kind, "framework": _framework(source, versions)},
         target=settings.target,
         opset=settings.opset,
         forms=forms,
@@ -131,8 +132,15 @@ def _manifest(
     )
 
 
+def _framework(source: Source, versions: Mapping[str, str]) -> str:
+    name = "keras" if source.graph is None else "tensorflow"
+    return f"{name} {versions.get(name, '')}".strip()
+
+
 def _notes(source: Source, built: Built) -> list[str]:
     notes = list(built.notes)
+    if source.graph is not None:
+        notes += source.graph.code.notes
     if not built.layers:
         notes.append("no recurrent layer was found; everything was converted by tf2onnx")
     if getattr(source.layer, "stateful", False) or _has_stateful(source.layer):

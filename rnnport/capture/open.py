@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,8 +29,9 @@ def open_source(
     *,
     custom_objects: Mapping[str, Any] | None = None,
     input_signature: Any = None,
+    checkpoint: Any = None,
 ) -> Source:
-    """Open a model, layer, cell, tf.function or model file.
+    """Open a model, layer, cell, tf.function, TensorFlow 1 code or a model file.
 
     Args:
         model: what `rnnport.export` was given.
@@ -36,6 +39,7 @@ def open_source(
         input_signature: shapes and dtypes of the inputs, where the model does not know them: one
             spec, or a list with one spec for each input. A spec is anything with `.shape` and
             `.dtype` (tf.TensorSpec, keras.InputSpec, an array).
+        checkpoint: where the variables of TensorFlow 1 code come from.
 
     Raises:
         ModelFileError: the file cannot be read.
@@ -48,6 +52,10 @@ def open_source(
         model, kind = open_file(path, custom_objects), f"{path.suffix} file"
     if isinstance(model, TensorFlowFunction):
         return from_function(model, input_signature)
+    if inspect.isroutine(model) or isinstance(model, functools.partial):
+        from rnnport.capture.open_builder import from_builder  # imports tf_keras, a second each time
+
+        return from_builder(model, input_signature, checkpoint)
     if not isinstance(model, keras.layers.Layer):
         raise UnsupportedModel.of(
             "model",

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from rnnport.capture.onnx_body import convert
+from rnnport.capture.onnx_body import convert, convert_graph
 from rnnport.capture.trace import Trace
 from rnnport.errors import Reason, UnsupportedModel
 from rnnport.graph.emit import initializer
@@ -34,9 +34,7 @@ def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton
         ConversionError: tf2onnx failed.
         UnsupportedModel: the graph holds operations ONNX lacks; names them all.
     """
-    proto = convert(
-        traced.concrete, opset=opset, handlers={"PyFunc": (_marker, [])}, domains=[(DOMAIN, 1)]
-    )
+    proto = _convert(traced, opset)
     model = ir.from_proto(proto)
     _tell_apart(model, traced.context.specs)
     _refuse_foreign(model, opset)
@@ -45,6 +43,14 @@ def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton
         value.name = name
     model.graph.name = "rnnport"
     return Skeleton(model, dict(traced.context.specs))
+
+
+def _convert(traced: Trace, opset: int) -> onnx.ModelProto:
+    options: dict[str, Any] = {"handlers": {"PyFunc": (_marker, [])}, "domains": [(DOMAIN, 1)]}
+    frozen = traced.frozen
+    if frozen is None:
+        return convert(traced.concrete, opset=opset, **options)
+    return convert_graph(frozen.graph_def, frozen.inputs, frozen.outputs, opset=opset, **options)
 
 
 def _marker(ctx: Any, node: Any, name: str, args: Any) -> None:
@@ -86,7 +92,8 @@ def _name_inputs(graph: ir.Graph, traced: Trace, ports: Sequence[Port]) -> None:
 
 def _freeze_captures(graph: ir.Graph, traced: Trace, extra: dict[str, ir.Value]) -> None:
     """Large weights, and tensors made outside the trace, come as inputs: now initialisers."""
-    constants = {inner.op.name: outer for outer, inner in traced.concrete.graph.captures}
+    captures = [] if traced.concrete is None else traced.concrete.graph.captures
+    constants = {inner.op.name: outer for outer, inner in captures}
     constants.update(traced.weights)
     for name, value in extra.items():
         array = keras.ops.convert_to_numpy(constants[name])

@@ -54,7 +54,11 @@ def export(
     The model is left as it was: its outputs, its states and its training are unharmed.
 
     Args:
-        model: Keras 3 Model, layer or cell; path of a `.keras` or Keras 3 `.h5` file; tf.function.
+        model: Keras 3 Model, layer or cell; path of a `.keras` or Keras 3 `.h5` file; tf.function;
+            a plain Python function is TensorFlow 1 code: it is given tf.compat.v1 placeholders by
+            `input_signature` and returns a tensor or a nest of tensors. It is called several
+            times, each time in a tf.Graph of its own. tf.compat.v1.nn.rnn_cell needs a process
+            started with TF_USE_LEGACY_KERAS=1.
         out: the folder to write; it appears whole or not at all.
         name: the artifact's name; the model's where None.
         target: "portable" runs alike on every runtime; "cpu" and "cuda" are tuned.
@@ -64,9 +68,11 @@ def export(
             are written to the manifest instead.
         custom_objects: classes and functions that a model file names.
         input_signature: specs (shape, dtype) of the inputs, for models that do not know them.
-        source_format: "keras"; others come later.
+        source_format: "keras"; "graph" for TensorFlow 1 code; others come later.
         states: for graphs of TensorFlow 1; comes later.
-        checkpoint: for graphs of TensorFlow 1; comes later.
+        checkpoint: variables of TensorFlow 1 code: the prefix tf.compat.v1.train.Saver.save was
+            given, a folder with a checkpoint, or a live v1 Session. Without one they hold what
+            their initialisers give, as the manifest then says.
         encoder: comes later.
         decoder: comes later.
         decoder_inputs: names of the inputs that only the decoder depends on; found from the state
@@ -110,7 +116,15 @@ def export(
 
     named = [decoder_inputs] if isinstance(decoder_inputs, str) else decoder_inputs
     settings = Settings(
-        name, target, opset, overwrite, verify, custom_objects, input_signature, named, generate,
+        name,
+        target,
+        opset,
+        overwrite,
+        verify,
+        custom_objects,
+        input_signature,
+        named,
+        generate,
         checkpoint,
     )
     return run_export(model, out, settings, progress or (lambda stage, fraction: None))
@@ -166,6 +180,7 @@ def verify(
         report: comes later.
         custom_objects: for a model file.
         input_signature: as in export, for models that do not know their inputs.
+        checkpoint: as in export, for TensorFlow 1 code.
     """
     _refuse_later(report=report)
     from rnnport.parity.verify import verify as run_verify

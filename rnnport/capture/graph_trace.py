@@ -43,7 +43,9 @@ def trace_graph(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace
         weights={},
         structure=structure_of(built.nest, names),
         output_names=tuple(names),
-        output_shapes=tuple(tuple(y.shape) if y.shape.rank is not None else () for y in built.outputs),
+        output_shapes=tuple(
+            tuple(y.shape) if y.shape.rank is not None else () for y in built.outputs
+        ),
         output_dtypes=tuple(y.dtype.name for y in built.outputs),
         frozen=_freeze(source, built),
     )

@@ -1,4 +1,4 @@
-"""Values of the variables of TensorFlow 1 code: a checkpoint's, a session's or the initialisers'."""
+"""Values of TensorFlow 1 variables: from a checkpoint, a session or their initialisers."""
 
 from __future__ import annotations
 

@@ -31,14 +31,14 @@ __all__ = [
     "why_opaque",
 ]
 
-_KINDS: dict[type, CellKind] = {
+_KINDS: dict[Any, CellKind] = {
     cells.BasicRNNCell: "SimpleRNN",
     cells.GRUCell: "GRU",
     cells.BasicLSTMCell: "LSTM",
     cells.LSTMCell: "LSTM",
 }
 # As they are defined, taken before anything is patched.
-_CALLS = {owner: owner.call for owner in (*_KINDS, cells.MultiRNNCell)}
+_CALLS: dict[Any, Any] = {owner: owner.call for owner in (*_KINDS, cells.MultiRNNCell)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from tensorflow.python.ops import rnn
@@ -13,7 +14,7 @@ from rnnport.capture.intercept import Patch
 
 __all__ = ["plain_patches", "trace_patches"]
 
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "bidirectional_dynamic_rnn": legacy_rnn.bidirectional_rnn,
     "static_bidirectional_rnn": legacy_rnn.static_bidirectional_rnn,
     "static_rnn": legacy_rnn.static_rnn,

@@ -193,16 +193,20 @@ def legacy_cell_call(
 
 
 def dropout_wrapper(
-    context: TraceContext, original: Any, cell: Any, inputs: Any, state: Any, *, cell_call_fn: Any,
+    context: TraceContext,
+    original: Any,
+    cell: Any,
+    inputs: Any,
+    state: Any,
+    *,
+    cell_call_fn: Any,
     **kw: Any,
 ) -> Any:
     """DropoutWrapper in inference: the wrapped cell alone."""
     return cell_call_fn(inputs, state, **kw)
 
 
-def _parts(
-    context: TraceContext, cell: Any, inputs: Any, state: Any
-) -> tuple[Part, ...] | None:
+def _parts(context: TraceContext, cell: Any, inputs: Any, state: Any) -> tuple[Part, ...] | None:
     """The standard parts of a cell that runs over one float32 sequence, else None, noted."""
     parts = parts_of(cell)
     tensors = [*tf.nest.flatten(inputs), *tf.nest.flatten(state)]
@@ -247,9 +251,7 @@ def _start(cell: Any, state: Any, x: Any, dtype: Any) -> Any:
     return cell.zero_state(batch, dtype or tf.float32)
 
 
-def _whole(
-    run: _Run, cell: Any, parts: Sequence[Part], x: Any, state: Any
-) -> tuple[Any, Any]:
+def _whole(run: _Run, cell: Any, parts: Sequence[Part], x: Any, state: Any) -> tuple[Any, Any]:
     """Outputs (B, T, U), zero past each row's length, and the final states as the cell nests them.
 
     Args:

@@ -53,7 +53,9 @@ def open_source(
     if isinstance(model, TensorFlowFunction):
         return from_function(model, input_signature)
     if inspect.isroutine(model) or isinstance(model, functools.partial):
-        from rnnport.capture.open_builder import from_builder  # imports tf_keras, a second each time
+        from rnnport.capture.open_builder import (
+            from_builder,
+        )  # imports tf_keras, a second each time
 
         return from_builder(model, input_signature, checkpoint)
     if not isinstance(model, keras.layers.Layer):

@@ -70,7 +70,9 @@ def _inputs(builder: Any, args: Sequence[Any]) -> tuple[Input, ...]:
     positional = positional_names(builder)
     plain = all(not tree.is_nested(a) for a in args) and len(positional) >= len(args)
     fallback = positional if plain else [f"input_{i}" for i in range(len(leaves))]
-    wished = [getattr(leaf, "name", None) or name for leaf, name in zip(leaves, fallback, strict=False)]
+    wished = [
+        getattr(leaf, "name", None) or name for leaf, name in zip(leaves, fallback, strict=False)
+    ]
     return tuple(
         Input(name, tf.as_dtype(leaf.dtype).as_numpy_dtype.__name__, shape_of(leaf))
         for name, leaf in zip(name_inputs(wished), leaves, strict=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
 from keras import tree
+from tensorflow.python.ops import control_flow_util
 
 from rnnport.capture.graph_values import GraphValues
 from rnnport.capture.quiet import quiet
@@ -79,7 +80,7 @@ def build_graph(
         UsageError: it needs tf_keras's cells and the process was started without them.
     """
     graph = tf.Graph()
-    with graph.as_default(), quiet():
+    with graph.as_default(), quiet(), _plain_loops():
         placeholders = [
             tf.compat.v1.placeholder(dtype, shape, name=f"rnnport_in_{n}")
             for n, (dtype, shape) in enumerate(zip(code.dtypes, shapes, strict=True))
@@ -98,6 +99,17 @@ def build_graph(
             f"function {code.name!r}", "no tensor", "a tensor or a nest of tensors", "return it"
         )
     return BuiltGraph(graph, tuple(placeholders), nest, tuple(outputs))
+
+
+@contextmanager
+def _plain_loops() -> Iterator[None]:
+    """Loops as TensorFlow 1 wrote them: tf2onnx turns those that stay into Scan or Loop."""
+    before = control_flow_util.ENABLE_CONTROL_FLOW_V2
+    control_flow_util.ENABLE_CONTROL_FLOW_V2 = False
+    try:
+        yield
+    finally:
+        control_flow_util.ENABLE_CONTROL_FLOW_V2 = before
 
 
 def open_session(code: GraphCode, built: BuiltGraph) -> Any:
@@ -147,5 +159,5 @@ def _explain(name: str, error: Exception, shapes: Shapes) -> RnnportError:
 
 def _lacks_legacy(error: Exception) -> bool:
     told = os.environ.get(_LEGACY, "").lower() in ("1", "true")
-    says = "keras" in str(error) or "rnn_cell" in str(error)
+    says = "keras" in str(error).lower() or "rnn_cell" in str(error)
     return not told and isinstance(error, (ImportError, AttributeError)) and says

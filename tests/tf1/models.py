@@ -138,7 +138,7 @@ def t4_two_gru(x: Any, n: Any) -> Any:
 @case(SMALL)
 def t5_dropout(x: Any) -> Any:
     keep = v1.placeholder_with_default(1.0, [])
-    inner = cells.DropoutWrapper(cells.LSTMCell(7), output_keep_prob=keep, state_keep_prob=0.5)
+    inner = cells.DropoutWrapper(cells.LSTMCell(7), output_keep_prob=keep, state_keep_prob=keep)
     return nn.dynamic_rnn(cells.MultiRNNCell([inner, cells.GRUCell(5)]), x, dtype=tf.float32)
 
 
@@ -239,9 +239,7 @@ def t6_raw(x: Any, n: Any) -> Any:
     def loop(time: Any, output: Any, state: Any, _: Any) -> Any:
         following = cell.zero_state(batch, tf.float32) if output is None else state
         over = time >= n
-        read = tf.cond(
-            tf.reduce_all(over), lambda: tf.zeros([batch, 6]), lambda: array.read(time)
-        )
+        read = tf.cond(tf.reduce_all(over), lambda: tf.zeros([batch, 6]), lambda: array.read(time))
         read.set_shape([None, 6])
         return over, read, following, output, None
 
@@ -300,6 +298,7 @@ def write(name: str, folder: Path) -> None:
 
 if __name__ == "__main__":
     import traceback
+
     target = Path(sys.argv[1])
     for each in sys.argv[2:] or CASES:
         try:

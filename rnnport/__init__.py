@@ -58,7 +58,8 @@ def export(
             a plain Python function is TensorFlow 1 code: it is given tf.compat.v1 placeholders by
             `input_signature` and returns a tensor or a nest of tensors. It is called several
             times, each time in a tf.Graph of its own. tf.compat.v1.nn.rnn_cell needs a process
-            started with TF_USE_LEGACY_KERAS=1.
+            started with TF_USE_LEGACY_KERAS=1. Also the path of a frozen graph (`.pb`) or of a
+            SavedModel folder, which tf2onnx converts as it is.
         out: the folder to write; it appears whole or not at all.
         name: the artifact's name; the model's where None.
         target: "portable" runs alike on every runtime; "cpu" and "cuda" are tuned.
@@ -69,7 +70,8 @@ def export(
         custom_objects: classes and functions that a model file names.
         input_signature: specs (shape, dtype) of the inputs, for models that do not know them.
         source_format: "keras"; "graph" for TensorFlow 1 code; others come later.
-        states: for graphs of TensorFlow 1; comes later.
+        states: of a frozen graph or SavedModel, the tensor (or signature input) that takes a state
+            to the one that gives its next value: they become the states of stream.onnx.
         checkpoint: variables of TensorFlow 1 code: the prefix tf.compat.v1.train.Saver.save was
             given, a folder with a checkpoint, or a live v1 Session. Without one they hold what
             their initialisers give, as the manifest then says.
@@ -94,7 +96,6 @@ def export(
     """
     _refuse_later(
         source_format=source_format if source_format not in ("keras", "graph") else None,
-        states=states,
         encoder=encoder,
         decoder=decoder,
         precision=precision if precision != "float32" else None,
@@ -126,6 +127,7 @@ def export(
         named,
         generate,
         checkpoint,
+        states,
     )
     return run_export(model, out, settings, progress or (lambda stage, fraction: None))
 

@@ -61,6 +61,7 @@ class Settings:
     decoder_inputs: Sequence[str] | None = None
     generate: Generate | None = None
     checkpoint: Any = None
+    states: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,6 +48,7 @@ def run_export(
             custom_objects=settings.custom_objects,
             input_signature=settings.input_signature,
             checkpoint=settings.checkpoint,
+            states=settings.states,
         )
         refuse_dtypes(source)
         progress("tracing", 0.1)
@@ -133,15 +134,16 @@ def _manifest(
 
 
 def _framework(source: Source, versions: Mapping[str, str]) -> str:
-    name = "keras" if source.graph is None else "tensorflow"
+    graph = source.graph is not None or source.kind == "SavedModel"
+    name = "tensorflow" if graph else "keras"
     return f"{name} {versions.get(name, '')}".strip()
 
 
 def _notes(source: Source, built: Built) -> list[str]:
-    notes = list(built.notes)
+    notes = [*source.notes, *built.notes]
     if source.graph is not None:
         notes += source.graph.code.notes
-    if not built.layers:
+    if not built.layers and not source.notes:
         notes.append("no recurrent layer was found; everything was converted by tf2onnx")
     if getattr(source.layer, "stateful", False) or _has_stateful(source.layer):
         notes.append("stateful layers start from zero state in model.onnx")

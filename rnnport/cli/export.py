@@ -25,7 +25,9 @@ Report = Callable[[str, float], None]
 
 
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras or Keras 3 .h5 file.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, a .pb or a SavedModel.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write.")],
     name: Annotated[str | None, typer.Option(help="The artifact's name; else the model's.")] = None,
     target: Annotated[
@@ -51,6 +53,13 @@ def export(
     max_steps: Annotated[
         int | None, typer.Option(help="The most tokens of a row, the stop among them.")
     ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="IN=OUT",
+            help="Of a graph: a tensor that takes a state, and the one that gives its next value.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Export a recurrent Keras model to ONNX, with proof that nothing changed."""
@@ -64,6 +73,7 @@ def export(
         check_target(out, overwrite=overwrite)
         check_model_file(model)
         wish = _wish(start, stop, max_steps)
+        states = _states(state or [])
         started = time.perf_counter()
         with _progress(shown=not as_json) as report:
             report("loading TensorFlow", 0.0)
@@ -78,6 +88,7 @@ def export(
                 verify=not no_verify,
                 decoder_inputs=decoder_input or None,
                 generate=wish,
+                states=states or None,
                 progress=report,
             )
         _summarise(artifact, time.perf_counter() - started, as_json)
@@ -96,6 +107,16 @@ def _wish(start: int | None, stop: list[int] | None, max_steps: int | None) -> G
         expected = "--start, --stop and --max-steps together"
         raise UsageError.of("generate", f"no {missing}", expected, "add what is missing")
     return Generate(start=start, stop=stop, max_steps=max_steps)
+
+
+def _states(given: list[str]) -> dict[str, str]:
+    """Pairs of tensor names."""
+    from rnnport.errors import UsageError
+
+    for text in given:
+        if text.count("=") != 1 or text.startswith("=") or text.endswith("="):
+            raise UsageError.of("--state", text, "IN=OUT", "as in --state h:0=lstm/add:0")
+    return {text.split("=")[0]: text.split("=")[1] for text in given}
 
 
 @contextlib.contextmanager

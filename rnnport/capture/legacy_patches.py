@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
 from tensorflow.python.ops import rnn
 from tf_keras.src.layers.rnn import legacy_cell_wrappers, legacy_cells
 
-from rnnport.capture import legacy_rnn
+from rnnport.capture import legacy_raw, legacy_rnn
 from rnnport.capture.intercept import Patch
 
 __all__ = ["plain_patches", "trace_patches"]
@@ -18,6 +19,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "bidirectional_dynamic_rnn": legacy_rnn.bidirectional_rnn,
     "static_bidirectional_rnn": legacy_rnn.static_bidirectional_rnn,
     "static_rnn": legacy_rnn.static_rnn,
+    "raw_rnn": legacy_raw.raw_rnn,
 }
 
 
@@ -33,6 +35,9 @@ def trace_patches() -> list[Patch]:
         *plain_patches(),
         Patch(rnn, "_dynamic_rnn_loop", legacy_rnn.dynamic_loop),
         Patch(legacy_cells.LayerRNNCell, "__call__", legacy_rnn.legacy_cell_call),
+        Patch(tf.TensorArray, "unstack", legacy_raw.array_unstack),
+        Patch(tf.TensorArray, "read", legacy_raw.array_read),
+        Patch(tf.TensorArray, "stack", legacy_raw.array_stack),
     ]
     for name, handler in _FUNCTIONS.items():
         original = getattr(rnn, name)

@@ -28,10 +28,12 @@ from rnnport.capture.marker import emit
 from rnnport.recurrent import STATES, RecurrentSpec
 
 __all__ = [
+    "LegacyRun",
     "bidirectional_rnn",
     "dropout_wrapper",
     "dynamic_loop",
     "legacy_cell_call",
+    "run_whole",
     "static_bidirectional_rnn",
     "static_rnn",
 ]
@@ -40,7 +42,7 @@ v1 = tf.compat.v1
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class LegacyRun:
     """A sequence on its way through the parts of a cell.
 
     Attributes:
@@ -76,8 +78,8 @@ def dynamic_loop(
                 cell, inputs, initial_state, *args, sequence_length=sequence_length, **kwargs
             )
     x = tf.transpose(inputs, [1, 0, 2])
-    run = _Run(context, v1.get_variable_scope().name, _mask(x, sequence_length))
-    y, states = _whole(run, cell, parts, x, initial_state)
+    run = LegacyRun(context, v1.get_variable_scope().name, _mask(x, sequence_length))
+    y, states = run_whole(run, cell, parts, x, initial_state)
     return tf.transpose(y, [1, 0, 2]), states
 
 
@@ -161,8 +163,8 @@ def static_rnn(
             return original(cell, inputs, initial_state, dtype, sequence_length, scope)
     with v1.variable_scope(scope or "rnn") as varscope:
         x = _stacked(inputs)
-        run = _Run(context, varscope.name, _mask(x, sequence_length))
-        y, states = _whole(run, cell, parts, x, _start(cell, initial_state, x, dtype))
+        run = LegacyRun(context, varscope.name, _mask(x, sequence_length))
+        y, states = run_whole(run, cell, parts, x, _start(cell, initial_state, x, dtype))
     return _unstacked(y, len(inputs)), states
 
 
@@ -233,13 +235,13 @@ def _both(
     """Outputs and final states of both directions of a bidirectional call, x (B, T, F)."""
     mask = _mask(x, lengths)
     name = v1.get_variable_scope().name
-    run = _Run(context, name, mask, pair=context.unique(f"{name}/pair"))
+    run = LegacyRun(context, name, mask, pair=context.unique(f"{name}/pair"))
     found = []
     for label, cell, start in zip(("fw", "bw"), both, starts, strict=True):
         with v1.variable_scope(label) as scope:
             one = replace(run, name=scope.name, backwards=label == "bw")
             state = _start(cell, start, x, dtype)
-            found.append(_whole(one, cell, parts_of(cell) or (), x, state))
+            found.append(run_whole(one, cell, parts_of(cell) or (), x, state))
     (y, last), (y_rev, last_rev) = found
     return (y, y_rev), (last, last_rev)
 
@@ -251,7 +253,9 @@ def _start(cell: Any, state: Any, x: Any, dtype: Any) -> Any:
     return cell.zero_state(batch, dtype or tf.float32)
 
 
-def _whole(run: _Run, cell: Any, parts: Sequence[Part], x: Any, state: Any) -> tuple[Any, Any]:
+def run_whole(
+    run: LegacyRun, cell: Any, parts: Sequence[Part], x: Any, state: Any
+) -> tuple[Any, Any]:
     """Outputs (B, T, U), zero past each row's length, and the final states as the cell nests them.
 
     Args:
@@ -273,7 +277,7 @@ def _whole(run: _Run, cell: Any, parts: Sequence[Part], x: Any, state: Any) -> t
 
 
 def _through(
-    run: _Run, parts: Sequence[Part], x: Any, starts: Iterator[Any] | None, finals: list[Any]
+    run: LegacyRun, parts: Sequence[Part], x: Any, starts: Iterator[Any] | None, finals: list[Any]
 ) -> Any:
     """Runs parts one after the other; neighbours without a residual between are one marker."""
     chain: list[Any] = []
@@ -288,7 +292,7 @@ def _through(
 
 
 def _chain(
-    run: _Run, chain: Sequence[Any], x: Any, starts: Iterator[Any] | None, finals: list[Any]
+    run: LegacyRun, chain: Sequence[Any], x: Any, starts: Iterator[Any] | None, finals: list[Any]
 ) -> Any:
     if not chain:
         return x

@@ -37,6 +37,7 @@ ROWS: dict[str, tuple[dict[str, int], bool]] = {
     "t6_bidirectional": ({"LSTM": 1}, False),
     "t6_bidirectional_lengths": ({"GRU": 1}, False),
     "t6_stack_bidirectional": ({"LSTM": 4}, False),
+    "t6_raw": ({"LSTM": 1}, False),
 }
 LOOPS = ("LSTM", "GRU", "RNN", "Scan", "Loop", "If")
 

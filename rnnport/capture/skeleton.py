@@ -13,6 +13,7 @@ import onnx_ir as ir
 from rnnport.capture.onnx_body import convert, convert_graph
 from rnnport.capture.trace import Trace
 from rnnport.errors import Reason, UnsupportedModel
+from rnnport.graph.block_lstm import NotConstant, expand_blocks
 from rnnport.graph.emit import initializer
 from rnnport.graph.skeleton import DOMAIN, OP, Skeleton, Spec, op_of, token_of
 from rnnport.spec import Port
@@ -36,13 +37,15 @@ def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton
     """
     proto = _convert(traced, opset)
     model = ir.from_proto(proto)
-    _tell_apart(model, traced.context.specs)
+    specs = dict(traced.context.specs)
+    _tell_apart(model, specs)
+    _expand_blocks(model, specs)
     _refuse_foreign(model, opset)
     _name_inputs(model.graph, traced, ports)
     for value, name in zip(list(model.graph.outputs), traced.output_names, strict=True):
         value.name = name
     model.graph.name = "rnnport"
-    return Skeleton(model, dict(traced.context.specs))
+    return Skeleton(model, specs)
 
 
 def _convert(traced: Trace, opset: int) -> onnx.ModelProto:
@@ -72,6 +75,18 @@ def _tell_apart(model: ir.Model, specs: Mapping[str, Spec]) -> None:
         if node.op_type == OP:
             node.domain = DOMAIN
             node.op_type = op_of(specs[token_of(node)])
+
+
+def _expand_blocks(model: ir.Model, specs: dict[str, Spec]) -> None:
+    try:
+        expand_blocks(model, specs)
+    except NotConstant as error:
+        raise UnsupportedModel.of(
+            f"BlockLSTM with weights {error}",
+            "weights computed in the graph",
+            "constants, or variables that are frozen",
+            "freeze the graph, or store the weights as they are used",
+        ) from error
 
 
 def _name_inputs(graph: ir.Graph, traced: Trace, ports: Sequence[Port]) -> None:

@@ -186,7 +186,7 @@ def best_build(
 
 
 def _shapes_of(traced: Trace) -> list[list[int | None]]:
-    return [list(p.shape) for p in traced.placeholders]
+    return [p.shape.as_list() for p in traced.placeholders]
 
 
 def _attempts(

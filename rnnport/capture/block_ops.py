@@ -19,18 +19,18 @@ __all__ = ["BLOCK_OPS"]
 def _gru_block_cell(ctx: Any, node: Any, name: str, args: Any) -> None:
     """x, h, w_ru (F+U, 2U), w_c (F+U, U), b_ru, b_c to r, u, c and the new h, (B, U) each."""
     x, h, w_ru, w_c, b_ru, b_c = node.input
-    outputs = list(node.output)
+    outputs: list[str] = list(node.output)
     kept = [(ctx.get_dtype(y), ctx.get_shape(y)) for y in outputs]
     ctx.remove_node(node.name)
 
     def op(kind: str, *inputs: str, count: int = 1, **attributes: Any) -> list[str]:
         made = ctx.make_node(kind, list(inputs), attr=attributes or None, output_count=count)
-        return list(made.output)
+        names: list[str] = list(made.output)
+        return names
 
     def affine(a: str, b: str, w: str, bias: str) -> str:
         (joined,) = op("Concat", a, b, axis=1)
-        (moved,) = op("Add", op("MatMul", joined, w)[0], bias)
-        return moved
+        return op("Add", op("MatMul", joined, w)[0], bias)[0]
 
     def final(kind: str, inputs: list[str], index: int) -> str:
         dtype, shape = kept[index]

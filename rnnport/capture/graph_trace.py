@@ -13,6 +13,7 @@ from rnnport.capture.intercept import intercepting
 from rnnport.capture.legacy_patches import trace_patches
 from rnnport.capture.quiet import quiet
 from rnnport.capture.source import Source, structure_of
+from rnnport.capture.specs import static_shape
 from rnnport.capture.trace import FrozenGraph, Trace, output_names
 from rnnport.capture.wording import gist
 from rnnport.errors import ConversionError
@@ -44,7 +45,7 @@ def trace_graph(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace
         structure=structure_of(built.nest, names),
         output_names=tuple(names),
         output_shapes=tuple(
-            tuple(y.shape) if y.shape.rank is not None else () for y in built.outputs
+            static_shape(y) if y.shape.rank is not None else () for y in built.outputs
         ),
         output_dtypes=tuple(y.dtype.name for y in built.outputs),
         frozen=_freeze(source, built),
@@ -102,4 +103,4 @@ def _rows(table: Any) -> int:
         shape = tf.TensorShape(table.op.get_attr("shape"))
     if shape.rank is None or shape.rank < 2:
         return 0
-    return int(shape[0] or 0)
+    return int(shape.as_list()[0] or 0)

@@ -25,6 +25,7 @@ from rnnport.capture.legacy_cells import (
     why_opaque,
 )
 from rnnport.capture.marker import emit
+from rnnport.capture.specs import static_shape
 from rnnport.recurrent import STATES, RecurrentSpec
 
 __all__ = [
@@ -189,7 +190,7 @@ def legacy_cell_call(
         context,
         spec,
         [inputs, *states_of(cell, state)],
-        [[inputs.shape[0], spec.cells[0].units]] * len(STATES[kind]),
+        [[static_shape(inputs)[0], spec.cells[0].units]] * len(STATES[kind]),
     )
     return finals[0], pack_states(cell, iter(finals))
 
@@ -249,7 +250,7 @@ def _both(
 def _start(cell: Any, state: Any, x: Any, dtype: Any) -> Any:
     if state is not None:
         return state
-    batch = x.shape[0] if x.shape[0] is not None else tf.shape(x)[0]
+    batch = static_shape(x)[0] or tf.shape(x)[0]
     return cell.zero_state(batch, dtype or tf.float32)
 
 
@@ -314,7 +315,7 @@ def _chain(
         pair=run.pair,
     )
     states = [next(starts) for _ in range(spec.state_count)] if starts is not None else []
-    batch, time, width = x.shape[0], x.shape[1], spec.cells[-1].units
+    (batch, time, _), width = static_shape(x), spec.cells[-1].units
     shapes = [[batch, time, width], [batch, width]]
     shapes += [[batch, units] for _, units in spec.state_labels]
     masks = [] if run.mask is None else [run.mask]
@@ -327,7 +328,7 @@ def _mask(x: Any, lengths: Any) -> Any:
     """Valid steps (B, T) from their number in each row."""
     if lengths is None:
         return None
-    time = x.shape[1] if x.shape[1] is not None else tf.shape(x)[1]
+    time = static_shape(x)[1] or tf.shape(x)[1]
     return tf.sequence_mask(tf.cast(lengths, tf.int32), time)
 
 
@@ -358,4 +359,5 @@ def _stacked(steps: Sequence[Any]) -> Any:
 
 
 def _unstacked(y: Any, count: int) -> list[Any]:
-    return list(tf.unstack(y, num=count, axis=1))
+    """The steps of (B, T, U); the last one is cut off by itself, so that any length has one."""
+    return [*tf.unstack(y, num=count, axis=1)[:-1], y[:, -1]]

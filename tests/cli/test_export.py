@@ -62,7 +62,14 @@ def test_options_are_handed_on(seen: Seen, tmp_path: Path) -> None:
         "verify": False,
         "decoder_inputs": None,
         "generate": None,
+        "states": None,
     }
+
+
+def test_states_of_a_graph(seen: Seen, tmp_path: Path) -> None:
+    words = ["export", "m.keras", "-o", str(tmp_path / "out"), "--state", "h:0=a/b:0"]
+    assert CliRunner().invoke(app, [*words, "--state", "c=d"]).exit_code == 0
+    assert seen["states"] == {"h:0": "a/b:0", "c": "d"}
 
 
 def test_what_generate_shall_do(seen: Seen, tmp_path: Path) -> None:

@@ -68,15 +68,17 @@ def export(
         verify: refuse to write a graph that differs from TensorFlow; where False, failed checks
             are written to the manifest instead.
         custom_objects: classes and functions that a model file names.
-        input_signature: specs (shape, dtype) of the inputs, for models that do not know them.
+        input_signature: specs (shape, dtype) of the inputs, for models that do not know them;
+            for two models {"encoder": specs, "decoder": specs}.
         source_format: "keras"; "graph" for TensorFlow 1 code; others come later.
-        states: of a frozen graph or SavedModel, the tensor (or signature input) that takes a state
-            to the one that gives its next value: they become the states of stream.onnx.
+        states: with encoder and decoder, {"decoder input": "decoder output"} for every state, where
+            names, order and shapes do not tell; of a frozen graph or SavedModel, the tensor (or
+            signature input) that takes a state to the one that gives its next value.
         checkpoint: variables of TensorFlow 1 code: the prefix tf.compat.v1.train.Saver.save was
             given, a folder with a checkpoint, or a live v1 Session. Without one they hold what
             their initialisers give, as the manifest then says.
-        encoder: comes later.
-        decoder: comes later.
+        encoder: with decoder and in place of model: what makes the decoder's states and context.
+        decoder: takes its own inputs, states and context; gives an output and the next states.
         decoder_inputs: names of the inputs that only the decoder depends on; found from the state
             hand-off where None.
         generate: `rnnport.Generate(start=, stop=, max_steps=)` adds generate.onnx, the whole decode
@@ -94,20 +96,22 @@ def export(
         ParityError: the graph differs from TensorFlow.
         ArtifactError: the folder cannot be written.
     """
+    two = encoder is not None or decoder is not None
     _refuse_later(
         source_format=source_format if source_format not in ("keras", "graph") else None,
-        encoder=encoder,
-        decoder=decoder,
         precision=precision if precision != "float32" else None,
     )
     _refuse_values(target, opset)
+    if two:
+        _refuse_half(model, encoder, decoder)
     from rnnport.artifact.save import check_target
     from rnnport.model_file import check_model_file
 
     # What can be refused before TensorFlow's slow import is.
     check_target(out, overwrite=overwrite)
-    if isinstance(model, (str, os.PathLike)):
-        check_model_file(Path(model))
+    for one in (encoder, decoder) if two else (model,):
+        if isinstance(one, (str, os.PathLike)):
+            check_model_file(Path(one))
     from rnnport.exporting import Settings, run_export
 
     if generate is not None:
@@ -129,7 +133,12 @@ def export(
         checkpoint,
         states,
     )
-    return run_export(model, out, settings, progress or (lambda stage, fraction: None))
+    report = progress or (lambda stage, fraction: None)
+    if two:
+        from rnnport.pair_exporting import run_pair_export
+
+        return run_pair_export(encoder, decoder, out, settings, states, report)
+    return run_export(model, out, settings, report)
 
 
 def open(out: str | os.PathLike[str]) -> Artifact:
@@ -213,6 +222,19 @@ def _refuse_later(**given: Any) -> None:
     ]
     if reasons:
         raise NotYetAvailable(*reasons)
+
+
+def _refuse_half(model: Any, encoder: Any, decoder: Any) -> None:
+    """Two models need both, and no third."""
+    given = {"model": model, "encoder": encoder, "decoder": decoder}
+    names = [name for name, value in given.items() if value is not None]
+    if names != ["encoder", "decoder"]:
+        raise UsageError.of(
+            "model, encoder, decoder",
+            " and ".join(names),
+            "one model, or encoder and decoder",
+            "pass None for the model, and both encoder= and decoder=",
+        )
 
 
 def _refuse_values(target: str, opset: int) -> None:

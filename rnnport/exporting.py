@@ -23,7 +23,7 @@ from rnnport.spec import Check, Manifest, Sampling
 from rnnport.stream_form import Stream, build_stream
 from rnnport.versions import library_versions
 
-__all__ = ["Progress", "Settings", "run_export"]
+__all__ = ["Progress", "Settings", "first_trace", "manifest_of", "parity_error", "run_export"]
 
 _LIBRARIES = (
     "tensorflow",
@@ -52,7 +52,7 @@ def run_export(
         )
         refuse_dtypes(source)
         progress("tracing", 0.1)
-        source, sampling, first = _first_trace(source)
+        source, sampling, first = first_trace(source)
         progress("finding dynamic axes", 0.25)
         reference = Reference(source)
         plan = find_axes(source, sampling, reference)
@@ -60,20 +60,20 @@ def run_export(
             source, sampling, plan, first, reference, draft.folder, settings, progress
         )
         if settings.verify and not built.passed:
-            raise _parity_error(source, built.checks)
+            raise parity_error(source, built.checks)
         progress("streaming", 0.85)
         stream = build_stream(source, built, reference, draft.folder, settings)
         handoff = build_handoff(source, built, draft.folder, settings)
         if settings.verify and not all(check.passed for check in handoff.checks):
-            raise _parity_error(source, handoff.checks)
+            raise parity_error(source, handoff.checks)
         progress("saving", 0.95)
         write_golden(draft.folder / GOLDEN_FILE, built.cases)
-        artifact = draft.commit(_manifest(source, built, stream, handoff, draft, settings))
+        artifact = draft.commit(manifest_of(source, built, stream, handoff, draft, settings))
         progress("done", 1.0)
         return artifact
 
 
-def _first_trace(source: Source) -> tuple[Source, dict[str, Sampling], Trace | None]:
+def first_trace(source: Source) -> tuple[Source, dict[str, Sampling], Trace | None]:
     """Trace to learn what the inputs mean; corrects dtypes nobody declared."""
     unknown = {i.name: Sampling() for i in source.inputs}
     traced = _try_trace(source, declared_plan(source, unknown).shapes)
@@ -100,7 +100,7 @@ def _try_trace(source: Source, shapes: list[list[int | None]]) -> Trace | None:
         return None
 
 
-def _manifest(
+def manifest_of(
     source: Source,
     built: Built,
     stream: Stream,
@@ -108,6 +108,7 @@ def _manifest(
     draft: Draft,
     settings: Settings,
 ) -> Manifest:
+    """What rnnport.json will say."""
     versions = library_versions(*_LIBRARIES)
     forms = {"model": built.form}
     if stream.form is not None:
@@ -158,7 +159,8 @@ def _has_stateful(layer: Any) -> bool:
     return flatten is not None and any(getattr(inner, "stateful", False) for inner in flatten())
 
 
-def _parity_error(source: Source, checks: Sequence[Check]) -> ParityError:
+def parity_error(source: Source, checks: Sequence[Check]) -> ParityError:
+    """The error that lists failed checks."""
     failed = [c for c in checks if not c.passed]
     return ParityError(
         *(

@@ -161,10 +161,10 @@ class RecurrentSpec:
     pair: str = ""
 
     @property
-    def state_labels(self) -> list[tuple[str, int]]:
-        """Label and width U of every state: "h", or "cell0_h" where there are several cells."""
+    def state_labels(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Label and sizes (U,) of every state: "h", or "cell0_h" where there are several cells."""
         return [
-            (letter if len(self.cells) == 1 else f"cell{index}_{letter}", cell.units)
+            (letter if len(self.cells) == 1 else f"cell{index}_{letter}", (cell.units,))
             for index, cell in enumerate(self.cells)
             for letter in cell.states
         ]
@@ -173,3 +173,8 @@ class RecurrentSpec:
     def state_count(self) -> int:
         """Number of state tensors over all cells."""
         return sum(len(cell.states) for cell in self.cells)
+
+    @property
+    def first_state(self) -> int:
+        """Which node input is the first initial state, where there is one."""
+        return 1

@@ -64,7 +64,7 @@ def build_stream(
     """
     if source.states:
         return _named(source, built, folder, settings)
-    obstacle = _obstacle(built)
+    obstacle = _obstacle(source, built)
     if obstacle is not None:
         return Stream(obstacle)
     path = folder / STREAM_FILE
@@ -118,12 +118,13 @@ def _no(reason: str, layer: str = "") -> Streamable:
     return Streamable(ok=False, reason=reason, layer=layer)
 
 
-def _obstacle(built: Built) -> Streamable | None:
+def _obstacle(source: Source, built: Built) -> Streamable | None:
     """What can be said before anything is lifted."""
     for layer in built.layers:
         if layer.lowering == "tf2onnx":
             return _no(f"{layer.reason}; its state stays inside the graph", layer.name)
-    if not any(port.has_time for port in built.plan.ports) and not _steps(built.skeleton):
+    steps = _steps(built.skeleton) or layer_of_cell(source) is not None
+    if not any(port.has_time for port in built.plan.ports) and not steps:
         fixed = next((f for f in built.plan.fixed if f.axis == 1), None)
         return _fixed_time(fixed) if fixed else _no("no input has a time axis")
     return None

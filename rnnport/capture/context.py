@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from rnnport.errors import RnnportError
 from rnnport.graph.skeleton import Spec
 from rnnport.recurrent import Activation, CellSpec
 
@@ -58,6 +59,7 @@ class TraceContext:
         inner: how many TimeDistributed layers stand around the call.
         prefixed: the causal convolution being called has its context already.
         failed_in: name of the innermost layer an exception came out of.
+        refusal: the first refusal of a handler, as it was worded.
     """
 
     specs: dict[str, Spec] = field(default_factory=dict)
@@ -76,6 +78,7 @@ class TraceContext:
     inner: int = 0
     prefixed: bool = False
     failed_in: str = ""
+    refusal: RnnportError | None = None
 
     @contextmanager
     def standing_aside(self) -> Iterator[None]:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rnnport.errors import RnnportError
+
 if TYPE_CHECKING:
     from rnnport.capture.context import TraceContext
 
@@ -76,7 +78,11 @@ def _install(patch: Patch) -> Callable[[], None]:
         context = current()
         if context is None:
             return original(*args, **kwargs)
-        return patch.handler(context, original, *args, **kwargs)
+        try:
+            return patch.handler(context, original, *args, **kwargs)
+        except RnnportError as error:  # Keras raises another one of its own wording in its place
+            context.refusal = context.refusal or error
+            raise
 
     setattr(patch.owner, patch.name, routed)
     if own is None:

@@ -317,7 +317,7 @@ def _chain(
     states = [next(starts) for _ in range(spec.state_count)] if starts is not None else []
     (batch, time, _), width = static_shape(x), spec.cells[-1].units
     shapes = [[batch, time, width], [batch, width]]
-    shapes += [[batch, units] for _, units in spec.state_labels]
+    shapes += [[batch, *sizes] for _, sizes in spec.state_labels]
     masks = [] if run.mask is None else [run.mask]
     outputs, _, *ends = emit(context, spec, [x, *states, *masks], shapes)
     finals.extend(ends)

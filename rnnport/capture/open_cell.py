@@ -37,7 +37,7 @@ def from_cell(cell: Any, kind: str, signature: Any) -> Source:
             )
         cell.build(shape_of(tree.flatten(signature)[0]))
     features = _cell_features(cell, signature)
-    states = cell.get_initial_state(batch_size=1)
+    states = _initial_state(cell)
     states = states if tree.is_nested(states) else [states]
     leaves = tree.flatten(states)
     state_names = _state_names(cell, len(leaves))
@@ -63,6 +63,15 @@ def from_cell(cell: Any, kind: str, signature: Any) -> Source:
         layer=cell,
         output_names=("y", *(f"{name}_out" for name in state_names)),
     )
+
+
+def _initial_state(cell: Any) -> Any:
+    """Of one row; zeros of state_size where the cell does not say, as Keras's RNN has it."""
+    own = getattr(cell, "get_initial_state", None)
+    if own is not None:
+        return own(batch_size=1)
+    sizes = cell.state_size if isinstance(cell.state_size, (list, tuple)) else [cell.state_size]
+    return [keras.ops.zeros((1, size)) for size in sizes]
 
 
 def layer_of_cell(source: Source) -> Source | None:

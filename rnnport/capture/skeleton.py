@@ -14,6 +14,7 @@ from rnnport.capture.onnx_body import convert, convert_graph
 from rnnport.capture.trace import Trace
 from rnnport.errors import Reason, UnsupportedModel
 from rnnport.graph.block_lstm import NotConstant, expand_blocks
+from rnnport.graph.bodies import fold_bodies
 from rnnport.graph.emit import initializer
 from rnnport.graph.skeleton import DOMAIN, OP, Skeleton, Spec, op_of, token_of
 from rnnport.spec import Port
@@ -33,7 +34,8 @@ def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton
 
     Raises:
         ConversionError: tf2onnx failed.
-        UnsupportedModel: the graph holds operations ONNX lacks; names them all.
+        UnsupportedModel: the graph holds operations ONNX lacks, all of which are named; or a cell
+            lets out what it computes within one step.
     """
     proto = _convert(traced, opset)
     model = ir.from_proto(proto)
@@ -45,7 +47,9 @@ def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton
     for value, name in zip(list(model.graph.outputs), traced.output_names, strict=True):
         value.name = name
     model.graph.name = "rnnport"
-    return Skeleton(model, specs)
+    skeleton = Skeleton(model, specs)
+    fold_bodies(skeleton)
+    return skeleton
 
 
 def _convert(traced: Trace, opset: int) -> onnx.ModelProto:

@@ -99,8 +99,8 @@ def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
     try:
         function = tf.function(body, input_signature=signature, autograph=False)
         concrete = function.get_concrete_function()
-    except RnnportError:
-        raise
+    except RnnportError as error:
+        raise context.refusal or error from None
     except Exception as error:
         raise ConversionError.of(
             f"tracing of {source.name!r}"

@@ -313,8 +313,6 @@ def test_two_policies_at_once(tmp_path: Path) -> None:
 def test_keywords_whose_time_has_not_come(tmp_path: Path) -> None:
     given: dict[str, Any] = {
         "source_format": "tf_keras",
-        "encoder": "e",
-        "decoder": "d",
         "precision": "float16",
     }
     text = refused(NotYetAvailable, object(), tmp_path, **given)

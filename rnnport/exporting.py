@@ -141,7 +141,8 @@ def _framework(source: Source, versions: Mapping[str, str]) -> str:
 
 
 def _notes(source: Source, built: Built) -> list[str]:
-    notes = [*source.notes, *built.notes]
+    # They speak of layers nobody found.
+    notes = [*(() if built.layers else source.notes), *built.notes]
     if source.graph is not None:
         notes += source.graph.code.notes
     if not built.layers and not source.notes:

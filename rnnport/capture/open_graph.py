@@ -55,13 +55,14 @@ def from_frozen(path: Path, states: Mapping[str, str] | None) -> Source:
         ModelFileError: not a GraphDef, or one with variables.
         UsageError: a state names a tensor that is not there.
     """
-    graph_def = _read(path)
+    graph_def = _load(path)
     graph = tf.Graph()
     with graph.as_default(), quiet():
         tf.import_graph_def(graph_def, name="")
     ops = graph.get_operations()
     takes = [op.outputs[0] for op in ops if op.type == "Placeholder"]
-    gives = [y for op in ops if op.type not in _NO_OUTPUTS for y in op.outputs if not y.consumers()]
+    ends = [op for op in ops if op.type not in _NO_OUTPUTS and not _read(op)]
+    gives = [y for op in ends for y in op.outputs]
     found = {y.name: y for op in ops for y in op.outputs}
     border = _border([x.name for x in takes], [y.name for y in gives], states, list(found))
     inputs = tuple(
@@ -136,6 +137,11 @@ def from_saved_model(path: Path, states: Mapping[str, str] | None) -> Source:
     )
 
 
+def _read(op: Any) -> bool:
+    """Whether any output of an operation goes on."""
+    return any(y.consumers() for y in op.outputs)
+
+
 def _signature(path: Path, loaded: Any) -> Any:
     signatures = dict(getattr(loaded, "signatures", {}))
     if "serving_default" in signatures:
@@ -151,7 +157,7 @@ def _signature(path: Path, loaded: Any) -> Any:
     )
 
 
-def _read(path: Path) -> Any:
+def _load(path: Path) -> Any:
     graph_def = tf.compat.v1.GraphDef()
     try:
         graph_def.ParseFromString(path.read_bytes())

@@ -106,6 +106,25 @@ def t2_peepholes_lengths(x: Any, n: Any) -> Any:
     )
 
 
+@case(SMALL, N)
+def t2_peepholes_scanned(x: Any, n: Any) -> Any:
+    """Of an activation no fused operator computes."""
+    cell = cells.LSTMCell(9, use_peepholes=True, activation=tf.nn.gelu)
+    return nn.dynamic_rnn(cell, x, sequence_length=n, dtype=tf.float32)
+
+
+@case(SMALL)
+def t2_peepholes_bidirectional(x: Any) -> Any:
+    fw, bw = (cells.LSTMCell(7, use_peepholes=True) for _ in range(2))
+    return nn.bidirectional_dynamic_rnn(fw, bw, x, dtype=tf.float32)
+
+
+@case(SMALL)
+def t2_peepholes_one_sided(x: Any) -> Any:
+    fw, bw = cells.LSTMCell(7, use_peepholes=True), cells.LSTMCell(7)
+    return nn.bidirectional_dynamic_rnn(fw, bw, x, dtype=tf.float32)
+
+
 @case(SMALL)
 def t2_projection_and_clipping(x: Any) -> Any:
     cell = cells.LSTMCell(9, num_proj=5, cell_clip=0.4, proj_clip=0.3)

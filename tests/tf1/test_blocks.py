@@ -111,6 +111,25 @@ def test_t3_block_lstm_is_fused_where_h_is_all_that_is_read(
     assert artifact.manifest.streamable.ok, artifact.manifest.streamable.reason
 
 
+def test_t3_block_lstm_of_a_frozen_graph(tmp_path: Path) -> None:
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [None, None, F], name="x")
+        swapped = tf.transpose(x, [1, 0, 2])
+        zero = tf.zeros([tf.shape(x)[0], U])
+        limit = tf.cast(tf.shape(x)[1], tf.int64)
+        y = block(swapped, zero, zero, 1, -1.0, True, limit).h
+        y = tf.transpose(y, [1, 0, 2], name="y")
+        tf.io.write_graph(graph.as_graph_def(), str(tmp_path), "block.pb", as_text=False)
+        given = _RNG.standard_normal((4, 9, F)).astype(np.float32)
+        with v1.Session() as session:
+            expected = session.run(y, {x: given})
+    artifact = rnnport.export(tmp_path / "block.pb", tmp_path / "out")
+    assert artifact.manifest.notes == []
+    assert artifact.manifest.forms["model"].op_counts["LSTM"] == 1
+    received = rnnport.load(artifact, provider="cpu").run(given)
+    np.testing.assert_allclose(received, expected, rtol=0, atol=1e-5)
+
+
 def test_t3_block_lstm_stops_after_some_steps(tmp_path: Path) -> None:
     def code(x: Any) -> Any:
         x = tf.transpose(x, [1, 0, 2])

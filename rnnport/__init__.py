@@ -41,7 +41,7 @@ def export(
     input_signature: Any = None,
     source_format: str | None = None,
     states: Mapping[str, str] | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: Any = None,
     encoder: Any = None,
     decoder: Any = None,
     decoder_inputs: str | Sequence[str] | None = None,
@@ -54,7 +54,12 @@ def export(
     The model is left as it was: its outputs, its states and its training are unharmed.
 
     Args:
-        model: Keras 3 Model, layer or cell; path of a `.keras` or Keras 3 `.h5` file; tf.function.
+        model: Keras 3 Model, layer or cell; path of a `.keras` or Keras 3 `.h5` file; tf.function;
+            a plain Python function is TensorFlow 1 code: it is given tf.compat.v1 placeholders by
+            `input_signature` and returns a tensor or a nest of tensors. It is called several
+            times, each time in a tf.Graph of its own. tf.compat.v1.nn.rnn_cell needs a process
+            started with TF_USE_LEGACY_KERAS=1. Also the path of a frozen graph (`.pb`) or of a
+            SavedModel folder, which tf2onnx converts as it is.
         out: the folder to write; it appears whole or not at all.
         name: the artifact's name; the model's where None.
         target: "portable" runs alike on every runtime; "cpu" and "cuda" are tuned.
@@ -65,10 +70,13 @@ def export(
         custom_objects: classes and functions that a model file names.
         input_signature: specs (shape, dtype) of the inputs, for models that do not know them;
             for two models {"encoder": specs, "decoder": specs}.
-        source_format: "keras"; others come later.
+        source_format: "keras"; "graph" for TensorFlow 1 code; others come later.
         states: with encoder and decoder, {"decoder input": "decoder output"} for every state, where
-            names, order and shapes do not tell; for graphs of TensorFlow 1 it comes later.
-        checkpoint: for graphs of TensorFlow 1; comes later.
+            names, order and shapes do not tell; of a frozen graph or SavedModel, the tensor (or
+            signature input) that takes a state to the one that gives its next value.
+        checkpoint: variables of TensorFlow 1 code: the prefix tf.compat.v1.train.Saver.save was
+            given, a folder with a checkpoint, or a live v1 Session. Without one they hold what
+            their initialisers give, as the manifest then says.
         encoder: with decoder and in place of model: what makes the decoder's states and context.
         decoder: takes its own inputs, states and context; gives an output and the next states.
         decoder_inputs: names of the inputs that only the decoder depends on; found from the state
@@ -90,9 +98,7 @@ def export(
     """
     two = encoder is not None or decoder is not None
     _refuse_later(
-        source_format=source_format if source_format != "keras" else None,
-        states=states if not two else None,
-        checkpoint=checkpoint,
+        source_format=source_format if source_format not in ("keras", "graph") else None,
         precision=precision if precision != "float32" else None,
     )
     _refuse_values(target, opset)
@@ -115,7 +121,17 @@ def export(
 
     named = [decoder_inputs] if isinstance(decoder_inputs, str) else decoder_inputs
     settings = Settings(
-        name, target, opset, overwrite, verify, custom_objects, input_signature, named, generate
+        name,
+        target,
+        opset,
+        overwrite,
+        verify,
+        custom_objects,
+        input_signature,
+        named,
+        generate,
+        checkpoint,
+        states,
     )
     report = progress or (lambda stage, fraction: None)
     if two:
@@ -163,6 +179,7 @@ def verify(
     report: str | os.PathLike[str] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     input_signature: Any = None,
+    checkpoint: Any = None,
 ) -> ParityReport:
     """Compare an artifact with TensorFlow's outputs.
 
@@ -174,6 +191,7 @@ def verify(
         report: comes later.
         custom_objects: for a model file.
         input_signature: as in export, for models that do not know their inputs.
+        checkpoint: as in export, for TensorFlow 1 code.
     """
     _refuse_later(report=report)
     from rnnport.parity.verify import verify as run_verify
@@ -183,7 +201,10 @@ def verify(
         from rnnport.capture.reference import open_reference
 
         reference = open_reference(
-            model, custom_objects=custom_objects, input_signature=input_signature
+            model,
+            custom_objects=custom_objects,
+            input_signature=input_signature,
+            checkpoint=checkpoint,
         )
     return run_verify(out, provider=provider, reference=reference)
 

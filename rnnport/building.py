@@ -63,6 +63,8 @@ class Settings:
     input_signature: Any
     decoder_inputs: Sequence[str] | None = None
     generate: Generate | None = None
+    checkpoint: Any = None
+    states: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +192,7 @@ def best_build(
 
 
 def _shapes_of(traced: Trace) -> list[list[int | None]]:
-    return [list(p.shape) for p in traced.placeholders]
+    return [p.shape.as_list() for p in traced.placeholders]
 
 
 def _attempts(

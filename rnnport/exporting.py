@@ -47,6 +47,8 @@ def run_export(
             model,
             custom_objects=settings.custom_objects,
             input_signature=settings.input_signature,
+            checkpoint=settings.checkpoint,
+            states=settings.states,
         )
         refuse_dtypes(source)
         progress("tracing", 0.1)
@@ -115,7 +117,7 @@ def manifest_of(
     return Manifest(
         name=settings.name or source.name,
         versions=versions,
-        source={"kind": source.kind, "framework": f"keras {versions.get('keras', '')}".strip()},
+        source={"kind": source.kind, "framework": _framework(source, versions)},
         target=settings.target,
         opset=settings.opset,
         forms=forms,
@@ -132,9 +134,18 @@ def manifest_of(
     )
 
 
+def _framework(source: Source, versions: Mapping[str, str]) -> str:
+    graph = source.graph is not None or source.kind == "SavedModel"
+    name = "tensorflow" if graph else "keras"
+    return f"{name} {versions.get(name, '')}".strip()
+
+
 def _notes(source: Source, built: Built) -> list[str]:
-    notes = list(built.notes)
-    if not built.layers:
+    # They speak of layers nobody found.
+    notes = [*(() if built.layers else source.notes), *built.notes]
+    if source.graph is not None:
+        notes += source.graph.code.notes
+    if not built.layers and not source.notes:
         notes.append("no recurrent layer was found; everything was converted by tf2onnx")
     if getattr(source.layer, "stateful", False) or _has_stateful(source.layer):
         notes.append("stateful layers start from zero state in model.onnx")

@@ -7,9 +7,19 @@ from pathlib import Path
 
 from rnnport.errors import ModelFileError
 
-__all__ = ["check_model_file"]
+__all__ = ["check_model_file", "is_graph"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def is_graph(path: Path) -> bool:
+    """Whether this is a frozen graph, or a SavedModel of which Keras knows nothing."""
+    if path.is_dir():
+        names = ("saved_model.pb", "saved_model.pbtxt")
+        return (
+            any((path / n).is_file() for n in names) and not (path / "keras_metadata.pb").exists()
+        )
+    return path.suffix == ".pb"
 
 
 def check_model_file(path: Path) -> None:
@@ -22,12 +32,14 @@ def check_model_file(path: Path) -> None:
         raise ModelFileError.of(
             str(path), "no such file", "a .keras or .h5 model file", "check the path"
         )
+    if is_graph(path):
+        return
     if path.is_dir():
         raise ModelFileError.of(
             str(path),
             "a folder",
             "a .keras or .h5 model file",
-            "SavedModel folders are not supported yet: save the model with model.save('x.keras')",
+            "save the model with model.save('x.keras'); a SavedModel folder holds saved_model.pb",
         )
     with path.open("rb") as file:
         head = file.read(8)
@@ -48,6 +60,6 @@ def check_model_file(path: Path) -> None:
         raise ModelFileError.of(
             str(path),
             f"a file ending in {path.suffix or 'nothing'!r}",
-            "a name ending in .keras, .h5 or .hdf5",
+            "a name ending in .keras, .h5, .hdf5 or .pb",
             "rename the file to what it is",
         )

@@ -80,6 +80,8 @@ class CellSpec:
         activation: of the candidate and, in an LSTM, of the output.
         recurrent_activation: of the gates; unused by SimpleRNN.
         reset_after: GRU applies the reset gate after the state product.
+        peephole: LSTM only, what c adds to gates i and f before it changes and to o after; None
+            where the cell has none.  # (3·U,), i f o
     """
 
     name: str
@@ -91,6 +93,7 @@ class CellSpec:
     activation: Activation
     recurrent_activation: Activation
     reset_after: bool = False
+    peephole: FloatArray | None = None
 
     @property
     def units(self) -> int:

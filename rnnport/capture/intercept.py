@@ -31,12 +31,12 @@ class Patch:
     """Route calls of `owner.name` on the tracing thread to `handler`.
 
     Attributes:
-        owner: the class.
-        name: the method.
-        handler: called as handler(context, original, self, *args, **kwargs).
+        owner: the class, or the module.
+        name: the method or function.
+        handler: called as handler(context, original, *args, **kwargs), args[0] being self.
     """
 
-    owner: type
+    owner: Any
     name: str
     handler: Handler
 
@@ -74,12 +74,12 @@ def _install(patch: Patch) -> Callable[[], None]:
     original = getattr(patch.owner, patch.name)
 
     @functools.wraps(original)
-    def routed(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def routed(*args: Any, **kwargs: Any) -> Any:
         context = current()
         if context is None:
-            return original(self, *args, **kwargs)
+            return original(*args, **kwargs)
         try:
-            return patch.handler(context, original, self, *args, **kwargs)
+            return patch.handler(context, original, *args, **kwargs)
         except RnnportError as error:  # Keras raises another one of its own wording in its place
             context.refusal = context.refusal or error
             raise

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from rnnport.spec import Structure, StructureKind
+
+if TYPE_CHECKING:
+    from rnnport.capture.graph_plain import PlainGraphs
 
 __all__ = ["Input", "Source", "name_inputs", "pack", "structure_of"]
 
@@ -45,6 +48,9 @@ class Source:
         structure: nesting of the inputs over the ports.
         layer: the Keras object, or None for a bare function.
         output_names: names of the flat outputs where the model has them.
+        graph: TensorFlow 1 code, which is built and not called; None for everything else.
+        states: ports that take a state to the ports that give its next value, where named.
+        notes: for the manifest.
     """
 
     name: str
@@ -54,6 +60,9 @@ class Source:
     structure: Structure
     layer: Any = None
     output_names: tuple[str, ...] = ()
+    graph: PlainGraphs | None = None
+    states: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def with_integer_inputs(self, names: set[str]) -> Source:
         """The same source with int32 for the named inputs whose dtype was only assumed."""

@@ -27,7 +27,8 @@ Report = Callable[[str, float], None]
 def export(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write.")],
     model: Annotated[
-        Path | None, typer.Argument(metavar="MODEL", help="A .keras or Keras 3 .h5 file.")
+        Path | None,
+        typer.Argument(metavar="MODEL", help="A .keras or .h5 file, a .pb or a SavedModel."),
     ] = None,
     encoder: Annotated[
         Path | None,
@@ -38,8 +39,8 @@ def export(
         list[str] | None,
         typer.Option(
             metavar="IN=OUT",
-            help="A state of --decoder: its input and the output that renews it; repeatable. "
-            "Else found.",
+            help="A state of --decoder, else found, or of a graph: what takes it and what renews "
+            "it; repeatable.",
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The artifact's name; else the model's.")] = None,
@@ -112,16 +113,18 @@ def _models(
 ) -> dict[str, Any]:
     """What is exported, as keywords: one model, or an encoder and a decoder."""
     from rnnport.errors import UsageError
+    from rnnport.model_file import is_graph
 
     two = encoder is not None or decoder is not None
-    if (model is None) != two or (encoder is None) != (decoder is None) or (state and not two):
+    named = two or (model is not None and is_graph(model))
+    if (model is None) != two or (encoder is None) != (decoder is None) or (state and not named):
         given = {"MODEL": model, "--encoder": encoder, "--decoder": decoder, "--state": state}
         received = ", ".join(name for name, value in given.items() if value) or "nothing"
-        expected = "MODEL, or --encoder and --decoder; --state with these"
+        expected = "MODEL, or --encoder and --decoder; --state with these, or with a graph"
         raise UsageError.of("models", received, expected, "pass one or the other")
-    if not two:
-        return {"model": model}
     pairs = dict(_split(one) for one in state) if state else None
+    if not two:
+        return {"model": model, **({"states": pairs} if pairs else {})}
     return {"model": None, "encoder": encoder, "decoder": decoder, "states": pairs}
 
 
@@ -130,7 +133,7 @@ def _split(state: str) -> tuple[str, str]:
 
     name, sign, following = state.partition("=")
     if not sign:
-        expected, remedy = "IN=OUT", "name the decoder's input and output"
+        expected, remedy = "IN=OUT", "name what takes the state and what renews it"
         raise UsageError.of("--state", state, expected, remedy)
     return name, following
 

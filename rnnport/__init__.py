@@ -26,7 +26,7 @@ __all__ = ["Generate", "RnnportError", "__version__", "errors", "export", "load"
 
 _TARGETS = ("portable", "cpu", "cuda")
 _OPSETS = (18,)
-_SOURCE_FORMATS = ("keras", "tf_keras", "saved_model")
+_SOURCE_FORMATS = ("keras", "tf_keras", "saved_model", "graph")
 
 
 def export(
@@ -42,7 +42,7 @@ def export(
     input_signature: Any = None,
     source_format: str | None = None,
     states: Mapping[str, str] | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: Any = None,
     encoder: Any = None,
     decoder: Any = None,
     decoder_inputs: str | Sequence[str] | None = None,
@@ -56,7 +56,12 @@ def export(
 
     Args:
         model: Model, layer or cell of Keras 3 or tf_keras; path of a `.keras` or `.h5` file or of
-            a SavedModel folder that Keras wrote; tf.function.
+            a SavedModel folder; tf.function; a plain Python function is TensorFlow 1 code: it is
+            given tf.compat.v1 placeholders by `input_signature` and returns a tensor or a nest of
+            tensors. It is called several times, each time in a tf.Graph of its own.
+            tf.compat.v1.nn.rnn_cell needs a process started with TF_USE_LEGACY_KERAS=1. Also the
+            path of a frozen graph (`.pb`), which tf2onnx converts as it is, like SavedModels that
+            Keras did not write.
         out: the folder to write; it appears whole or not at all.
         name: the artifact's name; the model's where None.
         target: "portable" runs alike on every runtime; "cpu" and "cuda" are tuned.
@@ -65,13 +70,19 @@ def export(
         verify: refuse to write a graph that differs from TensorFlow; where False, failed checks
             are written to the manifest instead.
         custom_objects: classes and functions that a model file names.
-        input_signature: specs (shape, dtype) of the inputs, for models that do not know them.
-        source_format: for files: "keras" (3), "tf_keras" (Keras 2) or "saved_model"; found out from
-            the file where None. "graph" comes later.
-        states: for graphs of TensorFlow 1; comes later.
-        checkpoint: for graphs of TensorFlow 1; comes later.
-        encoder: comes later.
-        decoder: comes later.
+        input_signature: specs (shape, dtype) of the inputs, for models that do not know them;
+            for two models {"encoder": specs, "decoder": specs}.
+        source_format: for files: "keras" (3), "tf_keras" (Keras 2) or "saved_model" (its graph as
+            it is, whoever wrote it); found out from the file where None. "graph" for TensorFlow 1
+            code.
+        states: with encoder and decoder, {"decoder input": "decoder output"} for every state, where
+            names, order and shapes do not tell; of a frozen graph or SavedModel, the tensor (or
+            signature input) that takes a state to the one that gives its next value.
+        checkpoint: variables of TensorFlow 1 code: the prefix tf.compat.v1.train.Saver.save was
+            given, a folder with a checkpoint, or a live v1 Session. Without one they hold what
+            their initialisers give, as the manifest then says.
+        encoder: with decoder and in place of model: what makes the decoder's states and context.
+        decoder: takes its own inputs, states and context; gives an output and the next states.
         decoder_inputs: names of the inputs that only the decoder depends on; found from the state
             hand-off where None.
         generate: `rnnport.Generate(start=, stop=, max_steps=)` adds generate.onnx, the whole decode
@@ -89,23 +100,22 @@ def export(
         ParityError: the graph differs from TensorFlow.
         ArtifactError: the folder cannot be written.
     """
+    two = encoder is not None or decoder is not None
     _refuse_later(
-        source_format=source_format if source_format == "graph" else None,
-        states=states,
-        checkpoint=checkpoint,
-        encoder=encoder,
-        decoder=decoder,
         precision=precision if precision != "float32" else None,
     )
     _refuse_values(target, opset)
     _refuse_format(source_format)
+    if two:
+        _refuse_half(model, encoder, decoder)
     from rnnport.artifact.save import check_target
     from rnnport.model_file import check_model_file
 
     # What can be refused before TensorFlow's slow import is.
     check_target(out, overwrite=overwrite)
-    if isinstance(model, (str, os.PathLike)):
-        check_model_file(Path(model))
+    for one in (encoder, decoder) if two else (model,):
+        if isinstance(one, (str, os.PathLike)):
+            check_model_file(Path(one))
     from rnnport.exporting import Settings, run_export
 
     if generate is not None:
@@ -124,9 +134,16 @@ def export(
         input_signature,
         named,
         generate,
+        checkpoint,
+        states,
         source_format,
     )
-    return run_export(model, out, settings, progress or (lambda stage, fraction: None))
+    report = progress or (lambda stage, fraction: None)
+    if two:
+        from rnnport.pair_exporting import run_pair_export
+
+        return run_pair_export(encoder, decoder, out, settings, states, report)
+    return run_export(model, out, settings, report)
 
 
 def open(out: str | os.PathLike[str]) -> Artifact:
@@ -167,6 +184,7 @@ def verify(
     report: str | os.PathLike[str] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     input_signature: Any = None,
+    checkpoint: Any = None,
     source_format: str | None = None,
 ) -> ParityReport:
     """Compare an artifact with TensorFlow's outputs.
@@ -179,6 +197,7 @@ def verify(
         report: comes later.
         custom_objects: for a model file.
         input_signature: as in export, for models that do not know their inputs.
+        checkpoint: as in export, for TensorFlow 1 code.
         source_format: as in export, for a model file.
     """
     _refuse_later(report=report)
@@ -193,6 +212,7 @@ def verify(
             model,
             custom_objects=custom_objects,
             input_signature=input_signature,
+            checkpoint=checkpoint,
             source_format=source_format,
         )
     return run_verify(out, provider=provider, reference=reference)
@@ -211,6 +231,19 @@ def _refuse_later(**given: Any) -> None:
     ]
     if reasons:
         raise NotYetAvailable(*reasons)
+
+
+def _refuse_half(model: Any, encoder: Any, decoder: Any) -> None:
+    """Two models need both, and no third."""
+    given = {"model": model, "encoder": encoder, "decoder": decoder}
+    names = [name for name, value in given.items() if value is not None]
+    if names != ["encoder", "decoder"]:
+        raise UsageError.of(
+            "model, encoder, decoder",
+            " and ".join(names),
+            "one model, or encoder and decoder",
+            "pass None for the model, and both encoder= and decoder=",
+        )
 
 
 def _refuse_values(target: str, opset: int) -> None:

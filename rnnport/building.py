@@ -33,6 +33,7 @@ from rnnport.spec import Check, FixedAxis, Form, Generate, LayerReport, Port, Sa
 from rnnport.versions import VERSION
 
 __all__ = [
+    "MODEL_FILE",
     "Built",
     "Progress",
     "Settings",
@@ -42,6 +43,8 @@ __all__ = [
     "refused",
     "write_form",
 ]
+
+MODEL_FILE = "model.onnx"
 
 Progress = Callable[[str, float], None]
 _Answers = tuple[list[GoldenCase], list[dict[str, int]], list[str]]
@@ -60,6 +63,8 @@ class Settings:
     input_signature: Any
     decoder_inputs: Sequence[str] | None = None
     generate: Generate | None = None
+    checkpoint: Any = None
+    states: Mapping[str, str] | None = None
     source_format: str | None = None
 
 
@@ -150,6 +155,8 @@ def best_build(
     folder: Path,
     settings: Settings,
     progress: Progress,
+    *,
+    file: str = MODEL_FILE,
 ) -> Built:
     """The first attempt whose graph equals TensorFlow, else the last one that could be built.
 
@@ -159,9 +166,10 @@ def best_build(
         plan: which axes TensorFlow lets vary.
         first: a trace already made, reused where its shapes fit.
         reference: the model in TensorFlow.
-        folder: receives model.onnx.
+        folder: receives the file.
         settings: what was asked for.
         progress: told of the stages.
+        file: its name.
 
     Raises:
         ConversionError: no attempt gave a graph.
@@ -171,7 +179,7 @@ def best_build(
     for attempt in _attempts(source, sampling, plan, blame):
         reuse = first if first is not None and _shapes_of(first) == attempt.trace_shapes else None
         try:
-            built = _build(source, attempt, reuse, golden, folder, settings, progress)
+            built = _build(source, attempt, reuse, golden, folder / file, settings, progress)
         except ConversionError as error:
             blame.conversion(error)
             continue
@@ -185,7 +193,7 @@ def best_build(
 
 
 def _shapes_of(traced: Trace) -> list[list[int | None]]:
-    return [list(p.shape) for p in traced.placeholders]
+    return [p.shape.as_list() for p in traced.placeholders]
 
 
 def _attempts(
@@ -246,7 +254,7 @@ def _build(
     attempt: _Attempt,
     traced: Trace | None,
     golden: _Golden,
-    folder: Path,
+    path: Path,
     settings: Settings,
     progress: Progress,
 ) -> Built:
@@ -270,10 +278,9 @@ def _build(
     outputs = output_ports(traced.output_names, traced.output_shapes, cases, sizes)
     facts = graph_facts(source, plan.ports, outputs, layers, settings)
     describe(skeleton.model, plan.ports, outputs, facts, VERSION)
-    path = folder / "model.onnx"
     form = write_form(skeleton.model, path, plan.ports, outputs)
     progress("comparing with TensorFlow", 0.8)
-    checks = _check(folder, form, cases)
+    checks = _check(path.parent, form, cases)
     return Built(plan, traced, unlowered, form, layers, cases, checks, notes)
 
 

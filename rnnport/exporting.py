@@ -23,7 +23,7 @@ from rnnport.spec import Check, Manifest, Sampling
 from rnnport.stream_form import Stream, build_stream
 from rnnport.versions import library_versions
 
-__all__ = ["Progress", "Settings", "run_export"]
+__all__ = ["Progress", "Settings", "first_trace", "manifest_of", "parity_error", "run_export"]
 
 _LIBRARIES = (
     "tensorflow",
@@ -47,11 +47,13 @@ def run_export(
             model,
             custom_objects=settings.custom_objects,
             input_signature=settings.input_signature,
+            checkpoint=settings.checkpoint,
+            states=settings.states,
             source_format=settings.source_format,
         )
         refuse_dtypes(source)
         progress("tracing", 0.1)
-        source, sampling, first = _first_trace(source)
+        source, sampling, first = first_trace(source)
         progress("finding dynamic axes", 0.25)
         reference = Reference(source)
         plan = find_axes(source, sampling, reference)
@@ -59,20 +61,20 @@ def run_export(
             source, sampling, plan, first, reference, draft.folder, settings, progress
         )
         if settings.verify and not built.passed:
-            raise _parity_error(source, built.checks)
+            raise parity_error(source, built.checks)
         progress("streaming", 0.85)
         stream = build_stream(source, built, reference, draft.folder, settings)
         handoff = build_handoff(source, built, draft.folder, settings)
         if settings.verify and not all(check.passed for check in handoff.checks):
-            raise _parity_error(source, handoff.checks)
+            raise parity_error(source, handoff.checks)
         progress("saving", 0.95)
         write_golden(draft.folder / GOLDEN_FILE, built.cases)
-        artifact = draft.commit(_manifest(source, built, stream, handoff, draft, settings))
+        artifact = draft.commit(manifest_of(source, built, stream, handoff, draft, settings))
         progress("done", 1.0)
         return artifact
 
 
-def _first_trace(source: Source) -> tuple[Source, dict[str, Sampling], Trace | None]:
+def first_trace(source: Source) -> tuple[Source, dict[str, Sampling], Trace | None]:
     """Trace to learn what the inputs mean; corrects dtypes nobody declared."""
     unknown = {i.name: Sampling() for i in source.inputs}
     traced = _try_trace(source, declared_plan(source, unknown).shapes)
@@ -99,7 +101,7 @@ def _try_trace(source: Source, shapes: list[list[int | None]]) -> Trace | None:
         return None
 
 
-def _manifest(
+def manifest_of(
     source: Source,
     built: Built,
     stream: Stream,
@@ -107,6 +109,7 @@ def _manifest(
     draft: Draft,
     settings: Settings,
 ) -> Manifest:
+    """What rnnport.json will say."""
     keras2 = ("tf-keras",) if source.framework.startswith("tf_keras") else ()
     versions = library_versions(*_LIBRARIES, *keras2)
     forms = {"model": built.form}
@@ -116,7 +119,7 @@ def _manifest(
     return Manifest(
         name=settings.name or source.name,
         versions=versions,
-        source={"kind": source.kind, "framework": source.framework or f"keras {versions['keras']}"},
+        source={"kind": source.kind, "framework": _framework(source, versions)},
         target=settings.target,
         opset=settings.opset,
         forms=forms,
@@ -133,9 +136,21 @@ def _manifest(
     )
 
 
+def _framework(source: Source, versions: Mapping[str, str]) -> str:
+    if source.framework:
+        return source.framework
+    graph = source.graph is not None or source.kind == "SavedModel"
+    name = "tensorflow" if graph else "keras"
+    return f"{name} {versions.get(name, '')}".strip()
+
+
 def _notes(source: Source, built: Built) -> list[str]:
-    notes = [*source.notes, *built.notes]
-    if not built.layers:
+    # Those of a graph speak of layers nobody found; those of Keras's files of what was mended.
+    spoken = source.notes if source.framework or not built.layers else ()
+    notes = [*spoken, *built.notes]
+    if source.graph is not None:
+        notes += source.graph.code.notes
+    if not built.layers and (source.framework or not source.notes):
         notes.append("no recurrent layer was found; everything was converted by tf2onnx")
     if getattr(source.layer, "stateful", False) or _has_stateful(source.layer):
         notes.append("stateful layers start from zero state in model.onnx")
@@ -150,7 +165,8 @@ def _has_stateful(layer: Any) -> bool:
     return flatten is not None and any(getattr(inner, "stateful", False) for inner in flatten())
 
 
-def _parity_error(source: Source, checks: Sequence[Check]) -> ParityError:
+def parity_error(source: Source, checks: Sequence[Check]) -> ParityError:
+    """The error that lists failed checks."""
     failed = [c for c in checks if not c.passed]
     return ParityError(
         *(

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from rnnport.building import Built, write_form
-from rnnport.errors import NotYetAvailable, Reason, UsageError
+from rnnport.errors import Reason, UsageError
+from rnnport.graph.decode_loop import IDS
 from rnnport.graph.finish import describe
-from rnnport.graph.generate import ENDED, IDS, greedy_graph
+from rnnport.graph.generate import greedy_graph
+from rnnport.graph.generate_beam import SCORES, beam_graph
 from rnnport.parity.compare import compare
-from rnnport.parity.streaming import first_states
-from rnnport.parity.verify import Run, run_form
+from rnnport.parity.plain_search import Halves, plain_beam, plain_greedy
+from rnnport.parity.tolerance import TOLERANCES
+from rnnport.parity.verify import run_form
+from rnnport.runtime.scores import Scale
 from rnnport.samples import MASK_KINDS, draw, masks_anything
 from rnnport.spec import Check, Form, Generate, Port
 from rnnport.versions import VERSION
@@ -25,37 +29,33 @@ __all__ = ["GENERATE_FILE", "build_generate", "check_wish"]
 
 GENERATE_FILE = "generate.onnx"
 
-Arrays = Mapping[str, NDArray[Any]]
+_ROWS = 4
 
 
 def check_wish(wish: Any) -> None:
     """Refuse what no model could do.
 
     Raises:
-        UsageError: steps, width or stop that make no sense.
-        NotYetAvailable: a beam.
+        UsageError: steps, width, penalty or stop that make no sense.
     """
     if not isinstance(wish, Generate):
         received = type(wish).__name__
         remedy = "pass rnnport.Generate(start=…, stop=…, max_steps=…)"
         raise UsageError.of("generate", received, "rnnport.Generate", remedy)
-    reasons = []
-    if wish.max_steps < 1:
-        reasons.append(Reason("generate", f"max_steps {wish.max_steps}", "at least 1", "raise it"))
-    if wish.beam_width < 1:
-        received = f"beam_width {wish.beam_width}"
-        reasons.append(Reason("generate", received, "at least 1", "1 is greedy"))
-    if not wish.stops:
-        reasons.append(Reason("generate", "no stop", "a token that ends a row", "name one"))
-    if reasons:
+    if reasons := list(_wish_reasons(wish)):
         raise UsageError(*reasons)
-    if wish.beam_width > 1:
-        raise NotYetAvailable.of(
-            "generate",
-            f"beam_width {wish.beam_width}",
-            "1 in this version",
-            "use runner.generate(…, beam_width=…)",
-        )
+
+
+def _wish_reasons(wish: Generate) -> Iterator[Reason]:
+    if wish.max_steps < 1:
+        yield Reason("generate", f"max_steps {wish.max_steps}", "at least 1", "raise it")
+    if wish.beam_width < 1:
+        yield Reason("generate", f"beam_width {wish.beam_width}", "at least 1", "1 is greedy")
+    if not math.isfinite(wish.length_penalty):
+        received, expected = f"length_penalty {wish.length_penalty}", "a finite number"
+        yield Reason("generate", received, expected, "leave it out")
+    if not wish.stops:
+        yield Reason("generate", "no stop", "a token that ends a row", "name one")
 
 
 def build_generate(
@@ -75,18 +75,33 @@ def build_generate(
         folder: holds encoder.onnx and decoder.onnx, receives generate.onnx.
 
     Raises:
-        UsageError: tokens outside the vocabulary, or a decoder that does not give tokens.
+        UsageError: tokens outside the vocabulary, more beams than it has tokens, or a decoder that
+            does not give tokens.
     """
     _check_tokens(wish, decoder[1])
-    model = greedy_graph(encoder[0].clone(), decoder[0].clone(), decoder[1], wish)
+    runs = [run_form(folder / form.record.file, form) for _, form in (encoder, decoder)]
+    halves = Halves(runs[0], runs[1], decoder[1])
+    cases = _cases(encoder[1].inputs, built)
+    graphs, form = (encoder[0].clone(), decoder[0].clone()), decoder[1]
     inputs = encoder[1].inputs
     outputs = [Port(name=IDS, dtype="int64", shape=["B", "N"])]
-    facts = dict(encoder[0].metadata_props) | {
-        "rnnport.generate": f"start {wish.start}, stop {wish.stops}, max_steps {wish.max_steps}"
-    }
-    describe(model, inputs, outputs, facts, VERSION)
-    form = write_form(model, folder / GENERATE_FILE, inputs, outputs)
-    return form, _prove(wish, encoder[1], decoder[1], form, built, folder)
+    scale = Scale(logits=True)
+    if wish.beam_width > 1:
+        scale = Scale.of(np.concatenate([halves.first(wish.start, x) for _, x in cases]), None)
+        model = beam_graph(*graphs, form, wish, logits=scale.logits)
+        outputs.append(Port(name=SCORES, dtype="float64", shape=["B"]))
+    else:
+        model = greedy_graph(*graphs, form, wish)
+    describe(model, inputs, outputs, _facts(wish, encoder[0]), VERSION)
+    written = write_form(model, folder / GENERATE_FILE, inputs, outputs)
+    return written, _prove(wish, scale, halves, written, cases, folder)
+
+
+def _facts(wish: Generate, encoder: ir.Model) -> dict[str, str]:
+    told = f"start {wish.start}, stop {wish.stops}, max_steps {wish.max_steps}"
+    if wish.beam_width > 1:
+        told += f", beam_width {wish.beam_width}, length_penalty {wish.length_penalty:g}"
+    return dict(encoder.metadata_props) | {"rnnport.generate": told}
 
 
 def _check_tokens(wish: Generate, decoder: Form) -> None:
@@ -101,58 +116,51 @@ def _check_tokens(wish: Generate, decoder: Form) -> None:
             "leave generate out and use the decoder yourself",
         )
     known = own[0].sampling.high if own[0].sampling is not None else vocabulary
-    wrong = [
-        Reason("generate", f"{name} {token}", f"0 to {high - 1}", "name a token of the vocabulary")
-        for name, token, high in (
-            ("start", wish.start, known),
-            *(("stop", stop, vocabulary) for stop in wish.stops),
-        )
-        if not 0 <= token < high
-    ]
-    if wrong:
+    if wrong := list(_vocabulary_reasons(wish, known, vocabulary)):
         raise UsageError(*wrong)
 
 
-def _prove(
-    wish: Generate, encoder: Form, decoder: Form, form: Form, built: Built, folder: Path
-) -> list[Check]:
-    run, *halves = (run_form(folder / f.record.file, f) for f in (form, encoder, decoder))
-    kinds = MASK_KINDS if masks_anything(encoder.inputs) else ("none",)
-    checks = []
+def _vocabulary_reasons(wish: Generate, known: int, vocabulary: int) -> Iterator[Reason]:
+    named = [("start", wish.start, known), *(("stop", stop, vocabulary) for stop in wish.stops)]
+    for name, token, high in named:
+        if not 0 <= token < high:
+            remedy = "name a token of the vocabulary"
+            yield Reason("generate", f"{name} {token}", f"0 to {high - 1}", remedy)
+    if wish.beam_width > vocabulary:
+        expected = f"at most {vocabulary}, the size of the vocabulary"
+        yield Reason("generate", f"beam_width {wish.beam_width}", expected, "lower it")
+
+
+def _cases(inputs: Sequence[Port], built: Built) -> list[tuple[str, dict[str, Any]]]:
+    """Sources with every kind of mask the model knows, by a name."""
+    kinds = MASK_KINDS if masks_anything(inputs) else ("none",)
+    smallest = max(built.plan.sizes.values(), default=1)
+    letters = list(dict.fromkeys(a for p in inputs for a in p.shape if isinstance(a, str)))
+    cases = []
     for seed, mask in enumerate(kinds):
-        sizes = {a: 5 + seed + i for i, a in enumerate(_letters(encoder.inputs))} | {"B": 4}
-        smallest = max(built.plan.sizes.values(), default=1)
-        sizes = {a: n if a == "B" else n + smallest for a, n in sizes.items()}
-        inputs = draw(encoder.inputs, sizes, mask=mask, seed=seed)
-        name = f"generate, {mask} mask, {' '.join(f'{a}={n}' for a, n in sizes.items())}"
-        expected = _plain_loop(wish, decoder, halves, inputs)
-        received = run(inputs)[IDS]
-        checks.append(compare(name, IDS, expected, received, 0.0))
+        sizes = {a: 5 + seed + i + smallest for i, a in enumerate(letters)} | {"B": _ROWS}
+        told = " ".join(f"{a}={n}" for a, n in sizes.items())
+        name = f"generate, {mask} mask, {told}"
+        cases.append((name, draw(inputs, sizes, mask=mask, seed=seed)))
+    return cases
+
+
+def _prove(
+    wish: Generate,
+    scale: Scale,
+    halves: Halves,
+    form: Form,
+    cases: Sequence[tuple[str, dict[str, Any]]],
+    folder: Path,
+) -> list[Check]:
+    run = run_form(folder / form.record.file, form)
+    checks = []
+    for name, inputs in cases:
+        received = run(inputs)
+        if wish.beam_width == 1:
+            ids = plain_greedy(wish, halves, inputs)
+        else:
+            ids, scores = plain_beam(wish, halves, inputs, logits=scale.logits)
+            checks.append(compare(name, SCORES, scores, received[SCORES], TOLERANCES["stream"]))
+        checks.append(compare(name, IDS, ids, received[IDS], 0.0))
     return checks
-
-
-def _letters(ports: Sequence[Port]) -> list[str]:
-    return list(dict.fromkeys(a for p in ports for a in p.shape if isinstance(a, str)))
-
-
-def _plain_loop(
-    wish: Generate, decoder: Form, halves: Sequence[Run], inputs: Arrays
-) -> NDArray[np.int64]:
-    """The loop as anybody would write it, all rows until the last has stopped."""
-    run_encoder, run_decoder = halves
-    handed = run_encoder(inputs)
-    batch = len(next(iter(inputs.values())))
-    states = first_states(decoder, handed, batch)
-    (own,) = decoder.per_step
-    context = {name: handed[name] for name in decoder.fixed}
-    tokens = np.full(batch, wish.start, np.int64)
-    ended = np.zeros(batch, bool)
-    steps: list[NDArray[np.int64]] = []
-    while len(steps) < wish.max_steps and not ended.all():
-        given = run_decoder({own.name: tokens[:, None].astype(own.dtype), **context, **states})
-        states = {s.input: given[s.output] for s in decoder.states}
-        best = given[decoder.outputs[0].name].reshape(batch, -1).argmax(-1)
-        ended = ended | np.isin(best, wish.stops)
-        steps.append(np.where(ended, ENDED, best))
-        tokens = np.where(ended, wish.start, best)
-    return np.stack(steps, axis=1)

@@ -7,11 +7,26 @@ from pathlib import Path
 
 from rnnport.errors import ModelFileError
 
-__all__ = ["check_model_file"]
+__all__ = ["check_model_file", "is_graph"]
 
 # What stands in the graph's own file where TensorFlow before 2.5 kept Keras's metadata.
 _KERAS_NODE = b"_tf_keras_"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def is_graph(path: Path, source_format: str | None = None) -> bool:
+    """Whether this is a frozen graph, or a SavedModel to be taken as a graph.
+
+    Args:
+        path: a file or folder.
+        source_format: "saved_model" takes one of Keras's as a graph too, "tf_keras" none.
+    """
+    if not path.is_dir():
+        return path.suffix == ".pb"
+    names = ("saved_model.pb", "saved_model.pbtxt")
+    if source_format == "tf_keras" or not any((path / n).is_file() for n in names):
+        return False
+    return source_format == "saved_model" or not _of_keras(path)
 
 
 def check_model_file(path: Path) -> None:
@@ -24,14 +39,14 @@ def check_model_file(path: Path) -> None:
         raise ModelFileError.of(
             str(path), "no such file", "a .keras or .h5 model file", "check the path"
         )
-    if path.is_dir() and _keras_saved_model(path):
+    if is_graph(path, "saved_model"):
         return
     if path.is_dir():
         raise ModelFileError.of(
             str(path),
             "a folder",
             "a .keras or .h5 model file",
-            "SavedModel folders are not supported yet: save the model with model.save('x.keras')",
+            "save the model with model.save('x.keras'); a SavedModel folder holds saved_model.pb",
         )
     with path.open("rb") as file:
         head = file.read(8)
@@ -52,17 +67,15 @@ def check_model_file(path: Path) -> None:
         raise ModelFileError.of(
             str(path),
             f"a file ending in {path.suffix or 'nothing'!r}",
-            "a name ending in .keras, .h5 or .hdf5",
+            "a name ending in .keras, .h5, .hdf5 or .pb",
             "rename the file to what it is",
         )
 
 
-def _keras_saved_model(folder: Path) -> bool:
-    """Whether the folder is a SavedModel that holds Keras's own description of its layers."""
-    graph = folder / "saved_model.pb"
-    if not graph.is_file():
-        return False
-    if (folder / "keras_metadata.pb").is_file():
-        return (folder / "keras_metadata.pb").stat().st_size > 0
-    content = graph.read_bytes()
+def _of_keras(folder: Path) -> bool:
+    """Whether a SavedModel holds Keras's own description of its layers."""
+    metadata, graph = folder / "keras_metadata.pb", folder / "saved_model.pb"
+    if metadata.is_file():
+        return metadata.stat().st_size > 0
+    content = graph.read_bytes() if graph.is_file() else b""
     return _KERAS_NODE in content and b'"class_name"' in content

@@ -80,6 +80,8 @@ class CellSpec:
         activation: of the candidate and, in an LSTM, of the output.
         recurrent_activation: of the gates; unused by SimpleRNN.
         reset_after: GRU applies the reset gate after the state product.
+        peephole: LSTM only, what c adds to gates i and f before it changes and to o after; None
+            where the cell has none.  # (3·U,), i f o
     """
 
     name: str
@@ -91,6 +93,7 @@ class CellSpec:
     activation: Activation
     recurrent_activation: Activation
     reset_after: bool = False
+    peephole: FloatArray | None = None
 
     @property
     def units(self) -> int:
@@ -158,10 +161,10 @@ class RecurrentSpec:
     pair: str = ""
 
     @property
-    def state_labels(self) -> list[tuple[str, int]]:
-        """Label and width U of every state: "h", or "cell0_h" where there are several cells."""
+    def state_labels(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Label and sizes (U,) of every state: "h", or "cell0_h" where there are several cells."""
         return [
-            (letter if len(self.cells) == 1 else f"cell{index}_{letter}", cell.units)
+            (letter if len(self.cells) == 1 else f"cell{index}_{letter}", (cell.units,))
             for index, cell in enumerate(self.cells)
             for letter in cell.states
         ]
@@ -170,3 +173,8 @@ class RecurrentSpec:
     def state_count(self) -> int:
         """Number of state tensors over all cells."""
         return sum(len(cell.states) for cell in self.cells)
+
+    @property
+    def first_state(self) -> int:
+        """Which node input is the first initial state, where there is one."""
+        return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,7 +10,11 @@ from numpy.typing import NDArray
 
 from rnnport.spec import Port
 
-__all__ = ["MASK_KINDS", "draw", "draw_mask", "masks_anything"]
+__all__ = ["MASK_KINDS", "affordable", "draw", "draw_mask", "masks_anything"]
+
+# Of one input. Frames of video in the usual numbers would fill the memory with what layers make of
+# them.
+_MOST_ELEMENTS = 1 << 18
 
 MASK_KINDS = ("none", "right", "left", "interior", "empty row")
 
@@ -17,6 +22,30 @@ MASK_KINDS = ("none", "right", "left", "interior", "empty row")
 def masks_anything(ports: Sequence[Port]) -> bool:
     """Whether any input can mark masked steps."""
     return any(p.sampling is not None and p.sampling.mask_value is not None for p in ports)
+
+
+def affordable(
+    ports: Sequence[Port], sizes: Mapping[str, int], floors: Mapping[str, int]
+) -> dict[str, int]:
+    """The sizes, or smaller ones where an input would hold over a quarter of a million elements.
+
+    Args:
+        ports: the inputs.
+        sizes: axis letter to size.
+        floors: sizes not to go below, 1 where there is none.
+    """
+    found = dict(sizes)
+    while max((_elements(port, found) for port in ports), default=0) > _MOST_ELEMENTS:
+        room = {letter: size - floors.get(letter, 1) for letter, size in found.items()}
+        letter = max(room, key=room.__getitem__, default="")
+        if not letter or room[letter] <= 0:
+            break
+        found[letter] -= 1
+    return found
+
+
+def _elements(port: Port, sizes: Mapping[str, int]) -> int:
+    return math.prod(a if isinstance(a, int) else sizes.get(a, 1) for a in port.shape)
 
 
 def draw_mask(kind: str, batch: int, time: int, rng: np.random.Generator) -> NDArray[np.bool_]:

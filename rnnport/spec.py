@@ -218,13 +218,16 @@ class Generate(Strict, frozen=True, kw_only=True):
         start: the first token the decoder is given.
         stop: the token, or tokens, that end a row.
         max_steps: the most tokens of a row, the stop among them.
-        beam_width: 1 is greedy; others come later.
+        beam_width: hypotheses kept for each source; 1 is greedy.
+        length_penalty: alpha in ((5 + length) / 6) ** alpha, by which a hypothesis' log probability
+            is divided, as in runner.generate; greedy search does not look at it.
     """
 
     start: int
     stop: int | list[int]
     max_steps: int
     beam_width: int = 1
+    length_penalty: float = 0.0
 
     @property
     def stops(self) -> list[int]:

@@ -62,7 +62,9 @@ def build_stream(
         folder: receives stream.onnx.
         settings: what was asked for.
     """
-    obstacle = _obstacle(built)
+    if source.states:
+        return _named(source, built, folder, settings)
+    obstacle = _obstacle(source, built)
     if obstacle is not None:
         return Stream(obstacle)
     path = folder / STREAM_FILE
@@ -82,16 +84,47 @@ def build_stream(
     return Stream(_blame(source, built, reference, checks, found))
 
 
+def _named(source: Source, built: Built, folder: Path, settings: Settings) -> Stream:
+    """A graph whose states are inputs and outputs already: the same graph, saying so."""
+    ports = {port.name: port for port in built.form.inputs}
+    states = [
+        State(
+            input=taken,
+            output=given,
+            dtype=ports[taken].dtype,
+            shape=ports[taken].shape,
+            start=taken,
+            end=given,
+        )
+        for taken, given in source.states.items()
+    ]
+    inputs = [one_time(p) for p in built.form.inputs if p.name not in source.states]
+    left = set(source.states.values())
+    outputs = [one_time(p) for p in built.form.outputs if p.name not in left]
+    skeleton, path = built.skeleton.copy(), folder / STREAM_FILE
+    lower(skeleton, settings.target)
+    describe_stream(skeleton.model, inputs, outputs, states, source, built.layers, settings)
+    form = write_form(skeleton.model, path, inputs, outputs, states=states)
+    checks, _ = _prove(form, built, folder)
+    failed = next((check for check in checks if not check.passed), None)
+    if failed is None:
+        return Stream(Streamable(ok=True), form, checks)
+    drop_form(folder, STREAM_FILE)
+    seen = failed.note or f"output {failed.output!r} differs by {failed.error:.2g}"
+    return Stream(_no(f"with the states named, chunks do not add up to the whole run ({seen})"))
+
+
 def _no(reason: str, layer: str = "") -> Streamable:
     return Streamable(ok=False, reason=reason, layer=layer)
 
 
-def _obstacle(built: Built) -> Streamable | None:
+def _obstacle(source: Source, built: Built) -> Streamable | None:
     """What can be said before anything is lifted."""
     for layer in built.layers:
         if layer.lowering == "tf2onnx":
             return _no(f"{layer.reason}; its state stays inside the graph", layer.name)
-    if not any(port.has_time for port in built.plan.ports) and not _steps(built.skeleton):
+    steps = _steps(built.skeleton) or layer_of_cell(source) is not None
+    if not any(port.has_time for port in built.plan.ports) and not steps:
         fixed = next((f for f in built.plan.fixed if f.axis == 1), None)
         return _fixed_time(fixed) if fixed else _no("no input has a time axis")
     return None

@@ -22,6 +22,7 @@ from rnnport.capture.reference import Reference
 from rnnport.parity.streaming import open_valid, random_lengths, starts_given
 from rnnport.parity.tolerance import TOLERANCES
 from rnnport.samples import MASK_KINDS, draw
+from tests.tiny_cells import Minimal, NormalisedLSTMCell, TwoStates
 
 L = keras.layers
 
@@ -38,6 +39,8 @@ FUSED = (
 )
 UNFUSED = ("softplus", "gelu", "swish", "selu", "clip")
 _LARGE = 1e3
+STANDARD = ("LSTM", "GRU", "SimpleRNN", "RNN(cell)", "StackedRNNCells")
+OTHER = ("custom cell", "mixed stack", "ConvLSTM")
 SATURATING = ("sigmoid", "hard_sigmoid", "keras2_hard_sigmoid")
 
 
@@ -92,7 +95,7 @@ def layers() -> st.SearchStrategy[Layer]:
     """One recurrent layer with any options."""
     return st.builds(
         Layer,
-        kind=st.sampled_from(["LSTM", "GRU", "SimpleRNN", "RNN(cell)", "StackedRNNCells"]),
+        kind=st.sampled_from([*STANDARD, *OTHER]),
         wrapper=st.sampled_from(
             ["", "", "", "concat", "sum", "mul", "ave", "None", "backward_layer", "TimeDistributed"]
         ),
@@ -202,6 +205,8 @@ class _Builder:
         call: dict[str, Any] = {}
         if self.mask is not None:
             call["mask"] = self.mask
+        if layer.kind == "ConvLSTM":
+            return self._convolutional(layer, x, sequences, call)
         if layer.wrapper == "TimeDistributed":
             return self._time_distributed(layer, x, sequences)
         if layer.wrapper:
@@ -224,6 +229,30 @@ class _Builder:
         )
         y = L.TimeDistributed(self._layer(layer, False, states=False, inner=True))(inner)
         return y if sequences else L.GlobalAveragePooling1D()(y)
+
+    def _convolutional(self, layer: Layer, x: Any, sequences: bool, call: dict[str, Any]) -> Any:
+        """(B, T, F) seen as T images of six pixels in a row."""
+        images = L.Reshape((self.time or -1, 6, 1))(L.Dense(6)(x))
+        gate = layer.recurrent_activation
+        inner = L.ConvLSTM1D(
+            1 + layer.units % 3,
+            1 + layer.units % 4,
+            padding="same",
+            return_sequences=sequences,
+            activation=_FUNCTIONS.get(layer.activation, layer.activation),
+            recurrent_activation=_FUNCTIONS.get(gate, gate),
+            use_bias=layer.use_bias,
+            dropout=layer.dropout,
+            recurrent_dropout=layer.dropout,
+            go_backwards=layer.go_backwards and not layer.wrapper,
+            stateful=layer.stateful,
+            unroll=layer.unroll,
+        )
+        if layer.wrapper in ("concat", "sum", "mul", "ave"):
+            inner = L.Bidirectional(inner, merge_mode=layer.wrapper)
+        y = inner(images, **call)
+        flat = int(y.shape[-2] * y.shape[-1])
+        return L.Reshape((self.time or -1, flat) if sequences else (flat,))(y)
 
     def _bidirectional(
         self, layer: Layer, x: Any, sequences: bool, call: dict[str, Any], *, final: bool
@@ -255,7 +284,7 @@ class _Builder:
         return outputs[0]
 
     def _initial_state(self, layer: Layer, x: Any) -> list[Any]:
-        if layer.kind in ("RNN(cell)", "StackedRNNCells"):
+        if layer.kind not in ("LSTM", "GRU", "SimpleRNN"):
             return []
         count = 2 if layer.kind == "LSTM" else 1
         if layer.initial_state == "given":
@@ -290,7 +319,16 @@ class _Builder:
             kinds = ["LSTMCell", "GRUCell", "SimpleRNNCell"][: 2 + layer.units % 2]
             cells = [self._cell(kind, layer, units) for kind in kinds]
             return L.RNN(L.StackedRNNCells(cells), **outer)
+        if layer.kind == "custom cell":
+            return L.RNN(self._own_cell(layer, units), **outer)
+        if layer.kind == "mixed stack":
+            standard = self._cell(["LSTMCell", "GRUCell"][layer.units % 2], layer, units)
+            cells = [standard, self._own_cell(layer, units), self._cell("GRUCell", layer, units)]
+            return L.RNN(cells[: 2 + layer.implementation % 2], **outer)
         return getattr(L, layer.kind)(units, **self._cell_options(layer.kind, layer), **outer)
+
+    def _own_cell(self, layer: Layer, units: int) -> Any:
+        return [Minimal, lambda n: TwoStates(n, 2), NormalisedLSTMCell][layer.units % 3](units)
 
     def _cell(self, kind: str, layer: Layer, units: int) -> Any:
         return getattr(L, kind)(units, **self._cell_options(kind, layer))
@@ -343,7 +381,7 @@ def _randomise(model: Any, stack: Stack) -> None:
     rng = np.random.default_rng(stack.seed)
     bounded = all(layer.recurrent_activation in SATURATING for layer in stack.layers)
     _draw_weights(model, 1.0 if bounded else 0.4, rng)
-    if bounded:
+    if bounded and not any(layer.activation == "relu" for layer in stack.layers):
         return
     for _ in range(20):
         outputs = _outputs(model)
@@ -382,7 +420,7 @@ def scan_expected(stack: Stack) -> bool:
     """Whether the lowering rules give any layer of the model to Scan."""
     masked = stack.front in ("Masking", "mask_zero", "mask input")
     for layer in stack.layers:
-        if layer.activation in UNFUSED:
+        if layer.activation in UNFUSED or layer.kind in OTHER:
             return True
         if stack.target == "cpu" and layer.kind == "SimpleRNN":
             return True
@@ -399,8 +437,8 @@ def streams_expected(stack: Stack) -> bool:
             continue
         if layer.wrapper or layer.go_backwards:
             return False
-        stacked = layer.kind in ("RNN(cell)", "StackedRNNCells")
-        if layer.initial_state == "from previous" and handed and not stacked:
+        takes_states = layer.kind in ("LSTM", "GRU", "SimpleRNN")
+        if layer.initial_state == "from previous" and handed and takes_states:
             return False
         handed = True
     return True

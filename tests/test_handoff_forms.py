@@ -226,9 +226,18 @@ def autoencoder() -> Any:
     return keras.Model(x, L.Dense(5)(y))
 
 
+def repeated() -> Any:
+    """The usual sequence autoencoder: one vector, repeated."""
+    x = keras.Input((None, 5), name="x")
+    code = L.LSTM(6, name="enc")(x)
+    y = L.LSTM(6, return_sequences=True, name="dec")(L.RepeatVector(7)(code))
+    return keras.Model(x, L.TimeDistributed(L.Dense(5))(y))
+
+
 @pytest.mark.parametrize(
     ("build", "layer", "reason"),
     [
+        (repeated, "dec", "its sequence is made of what layer 'enc' gives at its end, as Repeat"),
         (
             classifier,
             "",

@@ -23,8 +23,10 @@ COMMANDS = (
     "scripts/test",
     "scripts/demo",
     "scripts/bench_core",
+    "scripts/bench_generate",
     "scripts/stream_transients",
     "scripts/g2p",
+    "scripts/train_forecast",
     ".ci/run",
 )
 

@@ -9,7 +9,7 @@ from rnnport.artifact.golden import GoldenCase
 from rnnport.capture.axes import AxisPlan
 from rnnport.capture.reference import Reference
 from rnnport.capture.wording import gist
-from rnnport.samples import draw, masks_anything
+from rnnport.samples import affordable, draw, masks_anything
 from rnnport.spec import Port
 
 __all__ = ["golden_cases", "output_ports"]
@@ -42,6 +42,7 @@ def _variants(plan: AxisPlan) -> list[_Sizes]:
         sizes = {}
         for n, (letter, base) in enumerate(plan.sizes.items()):
             sizes[letter] = batch if letter == "B" else base + longer + n
+        sizes = affordable(plan.ports, sizes, {k: v for k, v in plan.sizes.items() if k != "B"})
         variants.append(_Sizes(label, mask, sizes))
     return variants
 

@@ -14,7 +14,7 @@ from rnnport.capture.framework import as_written, framework_of, frameworks
 from rnnport.capture.onnx_body import activation_body
 from rnnport.recurrent import GATES, Activation, CellKind, CellSpec, FloatArray
 
-__all__ = ["flat_cells", "read_cell", "standard_kind"]
+__all__ = ["flat_cells", "read_activation", "read_cell", "standard_kind"]
 
 
 def standard_kind(cell: Any) -> CellKind | None:
@@ -65,11 +65,11 @@ def read_cell(context: TraceContext, cell: Any, name: str) -> CellSpec:
         recurrent_kernel=_array(cell.recurrent_kernel),
         bias=bias,
         recurrent_bias=recurrent_bias,
-        activation=_activation(context, cell.activation, cell.units),
+        activation=read_activation(context, cell.activation, cell.units),
         recurrent_activation=(
             Activation("Sigmoid")
             if kind == "SimpleRNN"
-            else _activation(context, cell.recurrent_activation, cell.units)
+            else read_activation(context, cell.recurrent_activation, cell.units)
         ),
         reset_after=bool(getattr(cell, "reset_after", False)),
     )
@@ -93,7 +93,8 @@ def _array(variable: Any) -> FloatArray:
         return np.array(keras.ops.convert_to_numpy(variable), np.float32)
 
 
-def _activation(context: TraceContext, function: Any, units: int) -> Activation:
+def read_activation(context: TraceContext, function: Any, units: int) -> Activation:
+    """What a cell's activation computes; the same function gives the same answer."""
     known = context.activations.get(id(function))
     if known is not None:
         return known

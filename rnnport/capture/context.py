@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from rnnport.errors import RnnportError
 from rnnport.graph.skeleton import Spec
 from rnnport.recurrent import Activation, CellSpec
 
@@ -52,9 +53,13 @@ class TraceContext:
         activations: activation id to spec.
         keep: objects whose id is a key above, kept alive.
         names: how often each name was asked for.
+        variables: values by name, of TensorFlow 1 code.
+        arrays: TensorArray id to the sequence that was unstacked into it.
+        probe: notes what the function of a raw_rnn reads; None but while it is looked at.
         inner: how many TimeDistributed layers stand around the call.
         prefixed: the causal convolution being called has its context already.
         failed_in: name of the innermost layer an exception came out of.
+        refusal: the first refusal of a handler, as it was worded.
     """
 
     specs: dict[str, Spec] = field(default_factory=dict)
@@ -67,9 +72,13 @@ class TraceContext:
     activations: dict[int, Activation] = field(default_factory=dict)
     keep: list[Any] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    arrays: dict[int, Any] = field(default_factory=dict)
+    probe: Any = None
     inner: int = 0
     prefixed: bool = False
     failed_in: str = ""
+    refusal: RnnportError | None = None
 
     @contextmanager
     def standing_aside(self) -> Iterator[None]:

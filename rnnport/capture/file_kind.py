@@ -13,6 +13,7 @@ from rnnport.errors import ModelFileError, UsageError
 
 __all__ = ["framework_of_file", "hdf5_config"]
 
+_FORMATS = ("keras", "tf_keras")
 _FOLDER_FORMATS = ("tf_keras", "saved_model")
 
 
@@ -34,8 +35,8 @@ def framework_of_file(path: Path, source_format: str | None) -> str:
         if source_format not in (None, *_FOLDER_FORMATS):
             raise _not_that(path, source_format, "a SavedModel folder", _FOLDER_FORMATS)
         return "tf_keras"
-    if source_format == "saved_model":
-        raise _not_that(path, source_format, f"a {path.suffix} file", ("keras", "tf_keras"))
+    if source_format not in (None, *_FORMATS):
+        raise _not_that(path, source_format, f"a {path.suffix} file", _FORMATS)
     told = hdf5_config(path) if path.suffix != ".keras" else _archived(path)
     return source_format or _by_look(*told)
 

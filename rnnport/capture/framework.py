@@ -158,7 +158,10 @@ def state_structure(layer: Any) -> Any:
 
 
 def cell_state(cell: Any) -> Any:
-    """A cell's own initial state for one row."""
+    """A cell's own initial state for one row; zeros where it does not say, as in Keras's RNN."""
+    if not hasattr(cell, "get_initial_state"):
+        sizes = cell.state_size if isinstance(cell.state_size, (list, tuple)) else [cell.state_size]
+        return [tf.zeros((1, size)) for size in sizes]
     if framework_of(cell) is KERAS:
         return cell.get_initial_state(batch_size=1)
     return cell.get_initial_state(inputs=None, batch_size=1, dtype=tf.float32)

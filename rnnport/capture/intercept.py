@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rnnport.errors import RnnportError
+
 if TYPE_CHECKING:
     from rnnport.capture.context import TraceContext
 
@@ -30,10 +32,9 @@ class Patch:
     """Route calls of `owner.name` on the tracing thread to `handler`.
 
     Attributes:
-        owner: the class, or a module.
-        name: the method, or the function.
-        handler: called as handler(context, original, self, *args, **kwargs); the self of a
-            function is its first argument.
+        owner: the class, or the module.
+        name: the method or function.
+        handler: called as handler(context, original, *args, **kwargs), args[0] being self.
     """
 
     owner: Any
@@ -74,11 +75,15 @@ def _install(patch: Patch) -> Callable[[], None]:
     original = getattr(patch.owner, patch.name)
 
     @functools.wraps(original)
-    def routed(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def routed(*args: Any, **kwargs: Any) -> Any:
         context = current()
         if context is None:
-            return original(self, *args, **kwargs)
-        return patch.handler(context, original, self, *args, **kwargs)
+            return original(*args, **kwargs)
+        try:
+            return patch.handler(context, original, *args, **kwargs)
+        except RnnportError as error:  # Keras raises another one of its own wording in its place
+            context.refusal = context.refusal or error
+            raise
 
     # Keras 2 looks up what a `call` takes, and not behind `__wrapped__`.
     routed.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]

@@ -7,9 +7,12 @@ from typing import Any
 import tensorflow as tf
 from keras import tree
 
+from rnnport.capture.cell_stack import run_cells
 from rnnport.capture.cells import flat_cells, read_cell, standard_kind
 from rnnport.capture.context import InputFact, OpaqueLayer, TraceContext
+from rnnport.capture.custom import Untraceable
 from rnnport.capture.framework import (
+    KERAS,
     as_written,
     framework_of,
     state_structure,
@@ -61,11 +64,7 @@ def rnn_call(
     """RNN.call, LSTM.call, GRU.call and SimpleRNN.call of standard cells become one marker."""
     pair, input_order = context.take_half()
     if not _standard_inside(layer):
-        context.opaque.append(_opaque(layer))
-        with context.standing_aside():
-            return original(
-                layer, sequences, initial_state=initial_state, mask=mask, training=training
-            )
+        return _other_call(context, original, layer, sequences, initial_state, mask, training)
     if initial_state is None and _own_initial_state(layer):
         initial_state = zero_state(layer, sequences)
     sequences = _floats(sequences)
@@ -94,11 +93,58 @@ def rnn_call(
     outputs, last, *finals = emit(
         context, spec, _node_inputs(sequences, states, mask), _node_shapes(spec, sequences)
     )
+    return _results(layer, outputs, last, initial_state, finals)
+
+
+def _results(layer: Any, outputs: Any, last: Any, initial_state: Any, finals: list[Any]) -> Any:
+    """What the layer was asked to return."""
     output = outputs if layer.return_sequences else last
     if not layer.return_state:
         return output
     structure = initial_state if initial_state is not None else state_structure(layer)
     return (output, *_pack_states(structure, finals))
+
+
+def _other_call(
+    context: TraceContext,
+    original: Any,
+    layer: Any,
+    sequences: Any,
+    initial_state: Any,
+    mask: Any,
+    training: Any,
+) -> Any:
+    """A layer of other cells: traced cell by cell where Keras's own loop runs them."""
+    reason = f"{type(layer).__name__} runs its steps in a loop of its own"
+    if framework_of(layer) is not KERAS:
+        reason = f"{type(layer.cell).__name__} is not a standard cell of tf_keras"
+    elif as_written(type(layer), "inner_loop") in KERAS.inner_loops:
+        try:
+            return _traced_cells(context, layer, sequences, initial_state, mask, training)
+        except Untraceable as error:
+            reason = str(error)
+    context.opaque.append(OpaqueLayer(layer.name, type(layer).__name__, reason))
+    with context.standing_aside():
+        return original(layer, sequences, initial_state=initial_state, mask=mask, training=training)
+
+
+def _traced_cells(
+    context: TraceContext,
+    layer: Any,
+    sequences: Any,
+    initial_state: Any,
+    mask: Any,
+    training: Any,
+) -> Any:
+    """Custom cells traced for one step, standard cells of the same stack as ever."""
+    if initial_state is None:
+        initial_state = layer.get_initial_state(batch_size=tf.shape(sequences)[0])
+    states = list(initial_state) if tree.is_nested(initial_state) else [initial_state]
+    states = tree.map_structure(_floats, states)
+    outputs, last, finals = run_cells(
+        context, layer, _floats(sequences), states, _flat_mask(mask), training
+    )
+    return _results(layer, outputs, last, states, finals)
 
 
 def _own_initial_state(layer: Any) -> bool:
@@ -147,11 +193,6 @@ def _kind(layer: Any) -> str:
             return kind
     cells = flat_cells(layer.cell) or []
     return f"RNN({', '.join(str(standard_kind(c)) + 'Cell' for c in cells)})"
-
-
-def _opaque(layer: Any) -> OpaqueLayer:
-    cell = type(getattr(layer, "cell", layer)).__name__
-    return OpaqueLayer(layer.name, type(layer).__name__, f"{cell} is not a standard cell")
 
 
 def bidirectional_call(

@@ -9,11 +9,12 @@ from typing import Any
 import onnx
 import tensorflow as tf
 
+from rnnport.capture.block_ops import BLOCK_OPS
 from rnnport.capture.extra_ops import EXTRA_OPS
 from rnnport.capture.quiet import quiet
 from rnnport.errors import ConversionError
 
-__all__ = ["activation_body", "convert"]
+__all__ = ["activation_body", "convert", "convert_graph"]
 
 # tf2onnx keeps the functions of the graph in hand in module globals.
 _ONE_AT_A_TIME = threading.Lock()
@@ -49,16 +50,55 @@ def convert(
     Raises:
         ConversionError: tf2onnx failed; carries its own words.
     """
+
+    def run(tf2onnx: Any, **options: Any) -> Any:
+        return tf2onnx.from_function(_Traced(concrete), input_signature=(), **options)
+
+    return _converted(run, opset, handlers, domains)
+
+
+def convert_graph(
+    graph_def: Any,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    *,
+    opset: int,
+    handlers: Handlers | None = None,
+    domains: Sequence[tuple[str, int]] = (),
+) -> onnx.ModelProto:
+    """Convert a frozen graph of TensorFlow 1; as `convert`.
+
+    Args:
+        graph_def: the graph, without variables.
+        inputs: names of its placeholders, "x:0".
+        outputs: names of its output tensors.
+        opset: version of the default domain.
+        handlers: TensorFlow op type to tf2onnx custom handler.
+        domains: extra (domain, version) pairs the handlers use.
+    """
+
+    def run(tf2onnx: Any, **options: Any) -> Any:
+        names = {"input_names": list(inputs), "output_names": list(outputs)}
+        return tf2onnx.from_graph_def(graph_def, **names, **options)
+
+    return _converted(run, opset, handlers, domains)
+
+
+def _converted(
+    run: Callable[..., Any],
+    opset: int,
+    handlers: Handlers | None,
+    domains: Sequence[tuple[str, int]],
+) -> onnx.ModelProto:
     with _ONE_AT_A_TIME, quiet():
         from tf2onnx import convert as tf2onnx_convert
         from tf2onnx import utils as tf2onnx_utils
 
         try:
-            proto, _ = tf2onnx_convert.from_function(
-                _Traced(concrete),
-                input_signature=(),
+            proto, _ = run(
+                tf2onnx_convert,
                 opset=opset,
-                custom_op_handlers={**EXTRA_OPS, **(handlers or {})},
+                custom_op_handlers={**EXTRA_OPS, **BLOCK_OPS, **(handlers or {})},
                 extra_opset=[tf2onnx_utils.make_opsetid(d, v) for d, v in domains],
             )
         except Exception as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +19,8 @@ from rnnport.capture.open_struct import build_sequential, from_struct
 from rnnport.capture.patches import TensorFlowFunction
 from rnnport.capture.refuse import refuse_policies, refuse_ragged
 from rnnport.capture.source import Source
-from rnnport.errors import UnsupportedModel
+from rnnport.errors import Reason, UnsupportedModel, UsageError
+from rnnport.model_file import check_model_file, is_graph
 
 __all__ = ["open_source"]
 
@@ -27,9 +30,11 @@ def open_source(
     *,
     custom_objects: Mapping[str, Any] | None = None,
     input_signature: Any = None,
+    checkpoint: Any = None,
+    states: Mapping[str, str] | None = None,
     source_format: str | None = None,
 ) -> Source:
-    """Open a model, layer, cell, tf.function or model file.
+    """Open a model, layer, cell, tf.function, TensorFlow 1 code or a model file.
 
     Args:
         model: what `rnnport.export` was given.
@@ -37,20 +42,36 @@ def open_source(
         input_signature: shapes and dtypes of the inputs, where the model does not know them: one
             spec, or a list with one spec for each input. A spec is anything with `.shape` and
             `.dtype` (tf.TensorSpec, keras.InputSpec, an array).
+        checkpoint: where the variables of TensorFlow 1 code come from.
+        states: of a graph, the tensor that takes a state to the one that gives its next value.
         source_format: for files: "keras", "tf_keras" or "saved_model"; found out where None.
 
     Raises:
         ModelFileError: the file cannot be read.
         MissingSignature: the inputs' shapes cannot be known.
+        UsageError: checkpoint or states for a model that has none to be told.
         UnsupportedModel: not something rnnport exports.
     """
     kind = "live object"
     notes: tuple[str, ...] = ()
+    _refuse_misplaced(model, checkpoint, states, source_format)
     if isinstance(model, (str, os.PathLike)):
-        opened = open_file(Path(model), custom_objects, source_format)
+        path = Path(model)
+        if is_graph(path, source_format):
+            from rnnport.capture.open_graph import from_frozen, from_saved_model
+
+            check_model_file(path)
+            return (from_saved_model if path.is_dir() else from_frozen)(path, states)
+        opened = open_file(path, custom_objects, source_format)
         model, kind, notes = opened.model, opened.kind, opened.notes
     if isinstance(model, TensorFlowFunction):
         return from_function(model, input_signature)
+    if _is_code(model):
+        from rnnport.capture.open_builder import (
+            from_builder,
+        )  # imports tf_keras, a second each time
+
+        return from_builder(model, input_signature, checkpoint)
     framework = framework_of(model)
     if framework is None:
         raise UnsupportedModel.of(
@@ -58,7 +79,7 @@ def open_source(
             f"{type(model).__module__}.{type(model).__qualname__}",
             "a model, layer or cell of Keras 3 or tf_keras, a tf.function, or the path of a model "
             "file",
-            "rebuild it with Keras; TensorFlow 1 code is not supported yet",
+            "rebuild it with Keras, or pass TensorFlow 1 code as a function of placeholders",
         )
     refuse_policies(model)
     source = _from_layer(framework, model, kind, input_signature)
@@ -85,3 +106,26 @@ def _inputs_struct(framework: Framework, model: Any) -> Any:
         found = getattr(model, "_inputs_struct", None)
         return model._functional._inputs_struct if found is None else found
     return getattr(model, "_inputs_struct", None)
+
+
+def _is_code(model: Any) -> bool:
+    """A plain Python function: TensorFlow 1 code."""
+    return inspect.isroutine(model) or isinstance(model, functools.partial)
+
+
+def _refuse_misplaced(
+    model: Any, checkpoint: Any, states: Mapping[str, str] | None, source_format: str | None
+) -> None:
+    """Refuse keywords that say nothing about this kind of model."""
+    reasons = []
+    if checkpoint is not None and not _is_code(model):
+        wanted = "a Python function of placeholders as the model"
+        reasons.append(Reason("checkpoint", type(model).__name__, wanted, "leave checkpoint out"))
+    graph = isinstance(model, (str, os.PathLike)) and is_graph(Path(model), source_format)
+    if states and not graph:
+        wanted = "the path of a frozen graph or SavedModel"
+        reasons.append(
+            Reason("states", type(model).__name__, wanted, "leave states out: they are found")
+        )
+    if reasons:
+        raise UsageError(*reasons)

@@ -47,6 +47,8 @@ class Reference:
             inputs: input name to array.
             watching: further patches.
         """
+        if self._source.graph is not None:
+            return self._source.graph.run(self._arrays(inputs))
         context = TraceContext()
         patches = [*eager_patches(), *watching]
         try:
@@ -61,6 +63,8 @@ class Reference:
         Where the model cannot be traced with open sizes, lengths that come again get a graph of
         their own.
         """
+        if self._source.graph is not None:
+            return self.eager(inputs)
         flat = self._flat(inputs)
         graph = self._graphs.get(_OPEN) or self._graphs.get(_lengths(flat))
         if graph is not None:
@@ -75,7 +79,7 @@ class Reference:
             self._graphs[_lengths(flat)] = self._proven_graph(flat, expected, shapes)
         return expected
 
-    def _flat(self, inputs: Arrays) -> list[Any]:
+    def _arrays(self, inputs: Arrays) -> list[NDArray[np.generic]]:
         names = [i.name for i in self._source.inputs]
         if set(names) != set(inputs):
             raise UsageError.of(
@@ -84,7 +88,10 @@ class Reference:
                 f"inputs {', '.join(inputs)}",
                 "pass the model this artifact was exported from",
             )
-        return [tf.constant(inputs[i.name]) for i in self._source.inputs]
+        return [inputs[i.name] for i in self._source.inputs]
+
+    def _flat(self, inputs: Arrays) -> list[Any]:
+        return [tf.constant(x) for x in self._arrays(inputs)]
 
     def _call(self, context: TraceContext, flat: Sequence[Any], patches: list[Patch]) -> list[Any]:
         # On the CPU: a GPU's TF32 products would not be what the tolerances speak of.
@@ -138,6 +145,7 @@ def open_reference(
     *,
     custom_objects: Mapping[str, Any] | None = None,
     input_signature: Any = None,
+    checkpoint: Any = None,
     source_format: str | None = None,
 ) -> Reference:
     """Open a model, as export would, to be compared with.
@@ -150,6 +158,7 @@ def open_reference(
             model,
             custom_objects=custom_objects,
             input_signature=input_signature,
+            checkpoint=checkpoint,
             source_format=source_format,
         )
     )

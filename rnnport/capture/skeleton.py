@@ -10,9 +10,11 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from rnnport.capture.onnx_body import convert
+from rnnport.capture.onnx_body import convert, convert_graph
 from rnnport.capture.trace import Trace
 from rnnport.errors import Reason, UnsupportedModel
+from rnnport.graph.block_lstm import NotConstant, expand_blocks
+from rnnport.graph.bodies import fold_bodies
 from rnnport.graph.emit import initializer
 from rnnport.graph.skeleton import DOMAIN, OP, Skeleton, Spec, op_of, token_of
 from rnnport.spec import Port
@@ -32,19 +34,30 @@ def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton
 
     Raises:
         ConversionError: tf2onnx failed.
-        UnsupportedModel: the graph holds operations ONNX lacks; names them all.
+        UnsupportedModel: the graph holds operations ONNX lacks, all of which are named; or a cell
+            lets out what it computes within one step.
     """
-    proto = convert(
-        traced.concrete, opset=opset, handlers={"PyFunc": (_marker, [])}, domains=[(DOMAIN, 1)]
-    )
+    proto = _convert(traced, opset)
     model = ir.from_proto(proto)
-    _tell_apart(model, traced.context.specs)
+    specs = dict(traced.context.specs)
+    _tell_apart(model, specs)
+    _expand_blocks(model, specs)
     _refuse_foreign(model, opset)
     _name_inputs(model.graph, traced, ports)
     for value, name in zip(list(model.graph.outputs), traced.output_names, strict=True):
         value.name = name
     model.graph.name = "rnnport"
-    return Skeleton(model, dict(traced.context.specs))
+    skeleton = Skeleton(model, specs)
+    fold_bodies(skeleton)
+    return skeleton
+
+
+def _convert(traced: Trace, opset: int) -> onnx.ModelProto:
+    options: dict[str, Any] = {"handlers": {"PyFunc": (_marker, [])}, "domains": [(DOMAIN, 1)]}
+    frozen = traced.frozen
+    if frozen is None:
+        return convert(traced.concrete, opset=opset, **options)
+    return convert_graph(frozen.graph_def, frozen.inputs, frozen.outputs, opset=opset, **options)
 
 
 def _marker(ctx: Any, node: Any, name: str, args: Any) -> None:
@@ -68,6 +81,18 @@ def _tell_apart(model: ir.Model, specs: Mapping[str, Spec]) -> None:
             node.op_type = op_of(specs[token_of(node)])
 
 
+def _expand_blocks(model: ir.Model, specs: dict[str, Spec]) -> None:
+    try:
+        expand_blocks(model, specs)
+    except NotConstant as error:
+        raise UnsupportedModel.of(
+            f"BlockLSTM with weights {error}",
+            "weights computed in the graph",
+            "constants, or variables that are frozen",
+            "freeze the graph, or store the weights as they are used",
+        ) from error
+
+
 def _name_inputs(graph: ir.Graph, traced: Trace, ports: Sequence[Port]) -> None:
     """Order and name the inputs as Keras does; an input nobody reads stays an input."""
     by_name = {str(v.name).split(":")[0]: v for v in graph.inputs}
@@ -86,7 +111,8 @@ def _name_inputs(graph: ir.Graph, traced: Trace, ports: Sequence[Port]) -> None:
 
 def _freeze_captures(graph: ir.Graph, traced: Trace, extra: dict[str, ir.Value]) -> None:
     """Large weights, and tensors made outside the trace, come as inputs: now initialisers."""
-    constants = {inner.op.name: outer for outer, inner in traced.concrete.graph.captures}
+    captures = [] if traced.concrete is None else traced.concrete.graph.captures
+    constants = {inner.op.name: outer for outer, inner in captures}
     constants.update(traced.weights)
     for name, value in extra.items():
         array = keras.ops.convert_to_numpy(constants[name])

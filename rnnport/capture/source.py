@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from rnnport.spec import Structure, StructureKind
+
+if TYPE_CHECKING:
+    from rnnport.capture.graph_plain import PlainGraphs
 
 __all__ = ["Input", "Source", "name_inputs", "pack", "structure_of"]
 
@@ -45,8 +48,10 @@ class Source:
         structure: nesting of the inputs over the ports.
         layer: the Keras object, or None for a bare function.
         output_names: names of the flat outputs where the model has them.
-        framework: name and version of the Keras it is a model of; "" for a bare function.
-        notes: what opening it did to it, for the manifest.
+        graph: TensorFlow 1 code, which is built and not called; None for everything else.
+        states: ports that take a state to the ports that give its next value, where named.
+        framework: name and version of the Keras it is a model of; "" where it is none.
+        notes: for the manifest.
     """
 
     name: str
@@ -56,6 +61,8 @@ class Source:
     structure: Structure
     layer: Any = None
     output_names: tuple[str, ...] = ()
+    graph: PlainGraphs | None = None
+    states: Mapping[str, str] = field(default_factory=dict)
     framework: str = ""
     notes: tuple[str, ...] = ()
 

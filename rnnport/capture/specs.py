@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-__all__ = ["dtype_of", "positional_names", "shape_of"]
+__all__ = ["dtype_of", "positional_names", "shape_of", "static_shape"]
 
 
 def dtype_of(spec: Any) -> str:
@@ -18,7 +18,14 @@ def dtype_of(spec: Any) -> str:
 
 def shape_of(spec: Any) -> tuple[int | None, ...]:
     """Sizes of a spec, None where open."""
+    if hasattr(spec.shape, "as_list"):
+        return static_shape(spec)
     return tuple(None if d is None else int(d) for d in spec.shape)
+
+
+def static_shape(tensor: Any) -> tuple[int | None, ...]:
+    """Sizes known while building a graph; TensorFlow 1 scripts may have them as Dimension."""
+    return tuple(tensor.shape.as_list())
 
 
 def positional_names(function: Any, *, required: bool = False) -> list[str]:

@@ -18,7 +18,22 @@ from rnnport.capture.wording import gist
 from rnnport.errors import ConversionError, RnnportError
 from rnnport.spec import Sampling, Structure
 
-__all__ = ["Trace", "input_sampling", "trace"]
+__all__ = ["FrozenGraph", "Trace", "input_sampling", "output_names", "trace"]
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenGraph:
+    """A graph of TensorFlow 1 without variables.
+
+    Attributes:
+        graph_def: the GraphDef.
+        inputs: names of the placeholders that anything depends on.
+        outputs: names of the output tensors.
+    """
+
+    graph_def: Any
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +41,7 @@ class Trace:
     """A traced model.
 
     Attributes:
-        concrete: the ConcreteFunction; flat inputs to flat outputs.
+        concrete: the ConcreteFunction, flat inputs to flat outputs; None where `frozen` is given.
         context: markers and facts.
         placeholders: the graph's input tensors, in port order.
         weights: name of a further graph input to the large variable it stands for.
@@ -34,6 +49,7 @@ class Trace:
         output_names: one for each flat output.
         output_shapes: static shapes, None where dynamic.
         output_dtypes: NumPy dtype names.
+        frozen: the graph of TensorFlow 1 code.
     """
 
     concrete: Any
@@ -44,6 +60,7 @@ class Trace:
     output_names: tuple[str, ...]
     output_shapes: tuple[tuple[int | None, ...], ...]
     output_dtypes: tuple[str, ...]
+    frozen: FrozenGraph | None = None
 
 
 def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
@@ -56,6 +73,10 @@ def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
     Raises:
         ConversionError: the model's own code failed while being traced.
     """
+    if source.graph is not None:
+        from rnnport.capture.graph_trace import trace_graph  # it makes a Trace itself
+
+        return trace_graph(source, shapes)
     context = TraceContext()
     seen: dict[str, Any] = {}
     large = large_variables(source)
@@ -78,8 +99,8 @@ def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
     try:
         function = tf.function(body, input_signature=signature, autograph=False)
         concrete = function.get_concrete_function()
-    except RnnportError:
-        raise
+    except RnnportError as error:
+        raise context.refusal or error from None
     except Exception as error:
         raise ConversionError.of(
             f"tracing of {source.name!r}"
@@ -89,7 +110,7 @@ def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
             "check that the model runs under tf.function with these shapes: "
             + ", ".join(f"{i.name} {tuple(s)}" for i, s in zip(source.inputs, shapes, strict=True)),
         ) from error
-    names = _output_names(source, seen["nest"])
+    names = output_names(source, seen["nest"])
     outputs = concrete.outputs
     return Trace(
         concrete=concrete,
@@ -103,7 +124,8 @@ def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
     )
 
 
-def _output_names(source: Source, nest: Any) -> list[str]:
+def output_names(source: Source, nest: Any) -> list[str]:
+    """One name for each flat output."""
     leaves = tree.flatten(nest)
     if isinstance(nest, dict) and len(nest) == len(leaves):
         names = [str(key) for key in sorted(nest)]

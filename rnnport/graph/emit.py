@@ -63,9 +63,10 @@ class Emitter:
         number = self.weights.meta["rnnport_values"] = (
             self.weights.meta.get("rnnport_values", 0) + 1
         )
-        node.name = f"{self.prefix}{node.op_type}_{number}"
+        # A dot, not the underscore of TensorFlow: its scopes may have the same name as a layer.
+        node.name = f"{self.prefix}{node.op_type}.{number}"
         for index, value in enumerate(node.outputs):
-            value.name = f"{self.prefix}{node.op_type}_{number}:{index}"
+            value.name = f"{node.name}:{index}"
         if self._before is None:
             self.graph.append(node)
         else:

@@ -66,7 +66,12 @@ def run_cells(
     if cell.kind == "GRU":
         attributes["linear_before_reset"] = int(cell.reset_after)
     count = 1 + len(cell.states)
-    outputs = emit.nodes(OPS[cell.kind], [x, w, r, b, lengths, *initial], count, **attributes)
+    inputs = [x, w, r, b, lengths, *initial]
+    peepholes = [a.p for a in arrays if a.p is not None]
+    if peepholes:
+        missing = [None] * (7 - len(inputs))
+        inputs += [*missing, emit.weight(f"{name}_P", np.stack(peepholes))]
+    outputs = emit.nodes(OPS[cell.kind], inputs, count, **attributes)
     return Run(outputs[0], outputs[1:])
 
 

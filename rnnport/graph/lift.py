@@ -15,9 +15,19 @@ import msgspec
 import onnx_ir as ir
 
 from rnnport.carried import ContextSpec, PoolSpec
+from rnnport.custom import CustomSpec
 from rnnport.graph.emit import Emitter, stand_in
 from rnnport.graph.origins import is_zero, sequence_behind, sole_input
-from rnnport.graph.skeleton import CONTEXT, DOMAIN, OP, POOL, Skeleton, Spec, token_of
+from rnnport.graph.skeleton import (
+    CONTEXT,
+    CUSTOM,
+    DOMAIN,
+    OP,
+    POOL,
+    Skeleton,
+    Spec,
+    token_of,
+)
 from rnnport.graph.state_names import StateNames
 from rnnport.recurrent import RecurrentSpec
 from rnnport.spec import Port, State
@@ -102,22 +112,24 @@ def _origin(value: ir.Value) -> ir.Value:
 
 
 def _refuse(skeleton: Skeleton) -> None:
-    main = skeleton.model.graph
-    for node in skeleton.recurrent_nodes():
-        spec = skeleton.spec(node)
-        name = spec.pair.rsplit("/pair", 1)[0] or spec.name
-        if node.graph is not main:
+    for node in [*skeleton.recurrent_nodes(), *skeleton.custom_nodes()]:
+        spec = skeleton.layer_spec(node)
+        pair = spec.pair if isinstance(spec, RecurrentSpec) else ""
+        name = pair.rsplit("/pair", 1)[0] or spec.name
+        if spec.inner:
+            continue
+        if node.graph is not skeleton.model.graph:
             raise CannotLift(name, "it is called inside a condition or a loop")
-        if spec.go_backwards and not spec.inner:
-            kind = "Bidirectional" if spec.pair else spec.layer_kind
+        if spec.go_backwards:
+            kind = "Bidirectional" if pair else spec.layer_kind
             raise CannotLift(name, f"{kind} reads the sequence from its end")
 
 
 def _carried(skeleton: Skeleton) -> list[ir.Node]:
     """Nodes with a state, in the order the layers were called in."""
     order = {token: number for number, token in enumerate(skeleton.specs)}
-    nodes = [node for op in (OP, CONTEXT, POOL) for node in skeleton.nodes(op)]
-    carried = [node for node in nodes if not skeleton.any_spec(node).inner]
+    nodes = [node for op in (OP, CUSTOM, CONTEXT, POOL) for node in skeleton.nodes(op)]
+    carried = [node for node in nodes if not getattr(skeleton.any_spec(node), "inner", False)]
     return sorted(carried, key=lambda node: order[token_of(node)])
 
 
@@ -140,25 +152,27 @@ class _Lift:
     def lift(self, node: ir.Node) -> None:
         """Replace one node by one that takes its state and gives the next."""
         spec = self._skeleton.any_spec(node)
-        if isinstance(spec, RecurrentSpec):
+        if isinstance(spec, (RecurrentSpec, CustomSpec)):
             self._recurrent(node, spec)
         elif isinstance(spec, ContextSpec):
             self._context(node, spec)
-        else:
+        elif isinstance(spec, PoolSpec):
             self._pool(node, spec)
 
-    def _recurrent(self, node: ir.Node, spec: RecurrentSpec) -> None:
+    def _recurrent(self, node: ir.Node, spec: RecurrentSpec | CustomSpec) -> None:
         inputs = list(node.inputs)
         mask = [inputs.pop()] if spec.has_mask else []
-        starts = inputs[1 : 1 + spec.state_count] if spec.has_state else []
+        sequences, starts = inputs[: spec.first_state], inputs[spec.first_state :]
+        step = isinstance(spec, RecurrentSpec) and spec.step
         emit = self._emitter(node, spec.name)
         prefix = self._names.prefix(spec.name)
-        taken, states, started = [], [], None
-        for index, (label, units) in enumerate(spec.state_labels):
+        taken, states = [], []
+        begun = _Begun(self, emit, prefix)
+        for index, (label, sizes) in enumerate(spec.state_labels):
             start = starts[index] if starts else None
-            state, value = self._state(f"{prefix}_{label}", "float32", ["B", units])
-            if start is not None and spec.step and sole_input(start) not in self.ports:
+            if start is not None and step and sole_input(start) not in self.ports:
                 raise CannotLift(spec.name, "its state is not handed in by the caller")
+            state, value = self._state(f"{prefix}_{label}", "float32", ["B", *sizes])
             source = sole_input(start) if start is not None else None
             if source is not None and source in self.ports:
                 state = msgspec.structs.replace(state, start=self.ports.pop(source).name)
@@ -167,18 +181,35 @@ class _Lift:
                 taken.append(value)
             else:
                 self._refuse_hindsight(spec, start)
-                started = started or self._started(emit, prefix)
-                taken.append(emit.op("Where", started, value, start))
+                taken.append(begun.choose(value, start, len(sizes)))
             states.append((state, value))
-        lifted = dataclasses.replace(spec, has_state=True, stream=not spec.step)
-        new = self._replace(node, lifted, [inputs[0], *taken, *mask])
-        finals = new[-spec.state_count :]
-        for (state, value), final in zip(states, finals, strict=True):
+        held = self._held_outputs(spec, prefix)
+        lifted = (
+            dataclasses.replace(spec, has_state=True, stream=not step)
+            if isinstance(spec, RecurrentSpec)
+            else dataclasses.replace(spec, stream=True)
+        )
+        carried = [value for _, value in held]
+        new = self._replace(node, lifted, [*sequences, *taken, *carried, *mask], len(held))
+        finals = new[-spec.state_count - len(held) :]
+        for (state, value), final in zip([*states, *held], finals, strict=True):
             self._give(state, value, final)
-        if spec.step:
+        if step:
             self.steps.update(state.input for state, _ in states)
 
-    def _refuse_hindsight(self, spec: RecurrentSpec, start: ir.Value) -> None:
+    def _held_outputs(
+        self, spec: RecurrentSpec | CustomSpec, prefix: str
+    ) -> list[tuple[State, ir.Value]]:
+        """What a masked step repeats where it is not a state: the last outputs."""
+        if isinstance(spec, RecurrentSpec) or not spec.holds_outputs:
+            return []
+        many = len(spec.outputs) > 1
+        return [
+            self._state(f"{prefix}_output{n if many else ''}", "float32", ["B", *sizes])
+            for n, sizes in enumerate(spec.outputs)
+        ]
+
+    def _refuse_hindsight(self, spec: RecurrentSpec | CustomSpec, start: ir.Value) -> None:
         behind = sequence_behind(start, set(self._per_step()))
         if behind is None:
             return
@@ -197,7 +228,7 @@ class _Lift:
         prefix = self._names.prefix(spec.name)
         state, value = self._state(f"{prefix}_context", "float32", shape)
         lifted = dataclasses.replace(spec, stream=True)
-        _, following = self._replace(node, lifted, [*node.inputs, value])
+        _, following = self._replace(node, lifted, [*node.inputs, value], 1)
         self._give(state, value, following)
 
     def _pool(self, node: ir.Node, spec: PoolSpec) -> None:
@@ -206,11 +237,11 @@ class _Lift:
         state, value = self._state(f"{prefix}_{label}", dtype, ["B", spec.features])
         steps, count = self._state(f"{prefix}_count", "int64", ["B", 1])
         lifted = dataclasses.replace(spec, stream=True)
-        _, following, counted = self._replace(node, lifted, [*node.inputs, value, count])
+        _, following, counted = self._replace(node, lifted, [*node.inputs, value, count], 2)
         self._give(state, value, following)
         self._give(steps, count, counted)
 
-    def _started(self, emit: Emitter, prefix: str) -> ir.Value:
+    def started(self, emit: Emitter, prefix: str) -> ir.Value:
         """Whether the stream has begun, (B, 1) bool: a fresh one takes the layer's own start."""
         state, value = self._state(f"{prefix}_started", "bool", ["B", 1])
         begun = emit.op("Or", value, emit.op("Not", value))
@@ -238,15 +269,14 @@ class _Lift:
         return Emitter(graph, before=node, weights=graph, prefix=f"{name}/")
 
     def _replace(
-        self, node: ir.Node, spec: Spec, inputs: Sequence[ir.Value | None]
+        self, node: ir.Node, spec: Spec, inputs: Sequence[ir.Value | None], gained: int = 0
     ) -> list[ir.Value]:
+        """Put another node of the same operator there, with so many outputs more."""
         token = f"{token_of(node)} lifted"
-        # A recurrent node gives its final states in any case; the others gain theirs.
-        gained = {CONTEXT: 1, POOL: 2}.get(node.op_type, 0)
         new = ir.node(
             node.op_type,
             inputs,
-            {"token": token},
+            {**node.attributes, "token": ir.AttrString("token", token)},
             domain=DOMAIN,
             num_outputs=len(node.outputs) + gained,
         )
@@ -256,6 +286,23 @@ class _Lift:
             stand_in(old, value)
         self._skeleton.model.graph.remove(node, safe=True)
         return list(new.outputs)
+
+
+class _Begun:
+    """Whether a stream has begun: asked for once a layer, and only where it matters."""
+
+    def __init__(self, work: _Lift, emit: Emitter, prefix: str) -> None:
+        self._work, self._emit, self._prefix = work, emit, prefix
+        self._flag: ir.Value | None = None
+
+    def choose(self, value: ir.Value, start: ir.Value, inner: int) -> ir.Value:
+        """The state carried, or the layer's own start (B, …) where the stream is fresh."""
+        if self._flag is None:
+            self._flag = self._work.started(self._emit, self._prefix)
+        flag, emit = self._flag, self._emit
+        if inner > 1:
+            flag = emit.op("Unsqueeze", flag, emit.ints(*range(2, inner + 1)))
+        return emit.op("Where", flag, value, start)
 
 
 _DTYPES = {

@@ -13,6 +13,7 @@ from rnnport.graph.chain import fuse_chains
 from rnnport.graph.emit import Emitter, stand_in
 from rnnport.graph.lower_compact import lower_compact
 from rnnport.graph.lower_context import lower_context
+from rnnport.graph.lower_custom import lower_custom
 from rnnport.graph.lower_hold import lower_hold
 from rnnport.graph.lower_pair import can_pair, lower_pair
 from rnnport.graph.lower_plain import lower_plain
@@ -68,9 +69,29 @@ def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
         lowered = _lower_one(call, target)
         _finish(node, lowered)
         reports.append(_report(call, lowered.how, lowered.reason))
+    reports += _lower_custom_cells(skeleton)
     skeleton.model.graph.opset_imports.pop(DOMAIN, None)
     tidy(skeleton.model)
-    return _without_repeats(reports)
+    order = [spec.name for spec in skeleton.specs.values()]
+    return _without_repeats(sorted(reports, key=lambda report: order.index(report.name)))
+
+
+def _lower_custom_cells(skeleton: Skeleton) -> list[LayerReport]:
+    """Custom cells, after the standard ones that they may run inside."""
+    reports = []
+    for node in skeleton.custom_nodes():
+        spec, graph = skeleton.custom_spec(node), node.graph
+        assert isinstance(graph, ir.Graph)
+        emit = Emitter(graph, before=node, weights=skeleton.model.graph, prefix=f"{spec.name}/")
+        values, reason = lower_custom(emit, spec, node)
+        _replace(node, values)
+        units = [sizes[-1] for sizes in spec.outputs if sizes]
+        reports.append(
+            LayerReport(
+                name=spec.name, kind=spec.layer_kind, units=units, lowering="Scan", reason=reason
+            )
+        )
+    return reports
 
 
 def _lower_carried(skeleton: Skeleton) -> None:

@@ -19,6 +19,7 @@ def can_pair(forward: Call, backward: Call) -> bool:
         return False
     one, other = forward.spec.cells[0], backward.spec.cells[0]
     alike = (one.kind, one.units, one.reset_after) == (other.kind, other.units, other.reset_after)
+    alike = alike and (one.peephole is None) == (other.peephole is None)
     fusable = all(a.fusable for cell in (one, other) for a in cell.activations)
     same = forward.x is backward.x and bool(forward.states) == bool(backward.states)
     masks = forward.mask is None and backward.mask is None

@@ -58,11 +58,22 @@ def _lstm(
     z = emit.op("Add", projected, _recurrent(emit, cell, h))
     zi, zf, zc, zo = emit.nodes("Split", [z], 4, axis=-1, num_outputs=4)
     gate, act = cell.recurrent_activation, cell.activation
+    zi, zf = _peeped(emit, cell, 0, zi, c), _peeped(emit, cell, 1, zf, c)
     kept = emit.op("Mul", emit_activation(emit, gate, zf), c)
     added = emit.op("Mul", emit_activation(emit, gate, zi), emit_activation(emit, act, zc))
     c = emit.op("Add", kept, added)
+    zo = _peeped(emit, cell, 2, zo, c)
     h = emit.op("Mul", emit_activation(emit, gate, zo), emit_activation(emit, act, c))
     return [h, c]
+
+
+def _peeped(emit: Emitter, cell: CellSpec, gate: int, z: ir.Value, c: ir.Value) -> ir.Value:
+    """A gate with what its peephole sees of c; gates are i f o."""
+    if cell.peephole is None:
+        return z
+    weights = np.split(cell.peephole, 3)[gate]
+    seen = emit.op("Mul", c, emit.weight(f"{cell.name}_peephole_{'ifo'[gate]}", weights))
+    return emit.op("Add", z, seen)
 
 
 def _gru(

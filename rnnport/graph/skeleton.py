@@ -7,14 +7,34 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from rnnport.carried import ContextSpec, PoolSpec
+from rnnport.custom import BeginSpec, CustomSpec
 from rnnport.recurrent import RecurrentSpec
 
-__all__ = ["CONTEXT", "DOMAIN", "OP", "POOL", "Skeleton", "Spec", "op_of", "token_of"]
+__all__ = [
+    "BEGIN",
+    "CONTEXT",
+    "CUSTOM",
+    "DOMAIN",
+    "OP",
+    "POOL",
+    "Skeleton",
+    "Spec",
+    "op_of",
+    "token_of",
+]
 
 DOMAIN = "rnnport"
-OP, CONTEXT, POOL = "Recurrent", "Context", "Pool"
+OP, CUSTOM, BEGIN, CONTEXT, POOL = "Recurrent", "Custom", "StepBegin", "Context", "Pool"
 
-Spec = RecurrentSpec | ContextSpec | PoolSpec
+Spec = RecurrentSpec | CustomSpec | BeginSpec | ContextSpec | PoolSpec
+
+_OPS: dict[type, str] = {
+    RecurrentSpec: OP,
+    CustomSpec: CUSTOM,
+    BeginSpec: BEGIN,
+    ContextSpec: CONTEXT,
+    PoolSpec: POOL,
+}
 
 
 def token_of(node: ir.Node) -> str:
@@ -24,9 +44,7 @@ def token_of(node: ir.Node) -> str:
 
 def op_of(spec: Spec) -> str:
     """The operator of DOMAIN that stands for a call."""
-    if isinstance(spec, RecurrentSpec):
-        return OP
-    return CONTEXT if isinstance(spec, ContextSpec) else POOL
+    return _OPS[type(spec)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +67,10 @@ class Skeleton:
         """Every `Recurrent` node, subgraphs included, in topological order."""
         return self.nodes(OP)
 
+    def custom_nodes(self) -> list[ir.Node]:
+        """Every `Custom` node, subgraphs included, in topological order."""
+        return self.nodes(CUSTOM)
+
     def any_spec(self, node: ir.Node) -> Spec:
         """What a node of DOMAIN stands for."""
         return self.specs[token_of(node)]
@@ -57,6 +79,18 @@ class Skeleton:
         """What a `Recurrent` node stands for."""
         found = self.any_spec(node)
         assert isinstance(found, RecurrentSpec)
+        return found
+
+    def custom_spec(self, node: ir.Node) -> CustomSpec:
+        """What a `Custom` node stands for."""
+        found = self.any_spec(node)
+        assert isinstance(found, CustomSpec)
+        return found
+
+    def layer_spec(self, node: ir.Node) -> RecurrentSpec | CustomSpec:
+        """What a `Recurrent` or `Custom` node stands for."""
+        found = self.any_spec(node)
+        assert isinstance(found, (RecurrentSpec, CustomSpec))
         return found
 
     def copy(self) -> Skeleton:

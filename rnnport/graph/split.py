@@ -15,8 +15,10 @@ from dataclasses import dataclass
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from rnnport.custom import CustomSpec
 from rnnport.graph.origins import SIZES, reads, sequence_behind
-from rnnport.graph.skeleton import DOMAIN, OP, Skeleton, token_of
+from rnnport.graph.skeleton import CUSTOM, DOMAIN, OP, Skeleton, token_of
+from rnnport.recurrent import RecurrentSpec
 
 __all__ = ["Cannot", "Halves", "Handed", "guess_decoder_inputs", "split"]
 
@@ -77,16 +79,15 @@ def guess_decoder_inputs(skeleton: Skeleton) -> list[str]:
     graph = skeleton.model.graph
     heirs = list(_heirs(skeleton))
     if not heirs:
-        raise Cannot("no recurrent layer starts from a state that another recurrent layer gives")
+        raise _no_heir(skeleton)
     handed: set[ir.Value] = set()
     fed: set[ir.Value] = set()
     for node in heirs:
-        spec = skeleton.spec(node)
-        fed |= _inputs_behind([node.inputs[0]], graph)
-        handed |= _inputs_behind(node.inputs[1 : 1 + spec.state_count], graph)
+        fed |= _inputs_behind(node.inputs[: skeleton.layer_spec(node).first_state], graph)
+        handed |= _inputs_behind(_starts(skeleton, node), graph)
     found = [str(v.name) for v in graph.inputs if v in fed and v not in handed]
     if not found:
-        name = skeleton.spec(heirs[0]).name
+        name = skeleton.layer_spec(heirs[0]).name
         reason = "its sequence is made by the encoder: it has no input to be stepped with"
         raise Cannot(reason, name)
     return found
@@ -128,6 +129,38 @@ def split(skeleton: Skeleton, decoder_inputs: Sequence[str], again: Collection[s
     )
 
 
+def _no_heir(skeleton: Skeleton) -> Cannot:
+    """No state is handed over; what an autoencoder hands over instead is named."""
+    for node in [*skeleton.recurrent_nodes(), *skeleton.custom_nodes()]:
+        spec = skeleton.layer_spec(node)
+        source = _ended_layer(skeleton, node.inputs[: spec.first_state])
+        if source is not None:
+            reason = (
+                f"its sequence is made of what layer {source!r} gives at its end, as RepeatVector "
+                "does: that vector could be handed over, but no state and no input to step with"
+            )
+            return Cannot(reason, spec.name)
+    return Cannot("no recurrent layer starts from a state that another recurrent layer gives")
+
+
+def _ended_layer(skeleton: Skeleton, sequence: Sequence[ir.Value | None]) -> str | None:
+    """The layer whose last output or final state the sequence is made of."""
+    pending, visited = [v for v in sequence if v is not None], set[ir.Value]()
+    while pending:
+        value = pending.pop()
+        node = value.producer()
+        if value in visited or node is None or node.op_type in SIZES:
+            continue
+        visited.add(value)
+        if node.domain == DOMAIN:
+            spec = skeleton.any_spec(node)
+            if isinstance(spec, (RecurrentSpec, CustomSpec)) and value.index():
+                return spec.name
+            continue
+        pending.extend(reads(node))
+    return None
+
+
 _Use = tuple[ir.Node, int]
 """A node and which of its inputs."""
 
@@ -145,15 +178,22 @@ class _Crossing:
 def _heirs(skeleton: Skeleton) -> Iterator[ir.Node]:
     """Recurrent nodes that start from what another recurrent node gives."""
     inputs = set(skeleton.model.graph.inputs)
-    for node in skeleton.recurrent_nodes():
-        spec = skeleton.spec(node)
-        if not spec.has_state or spec.step or spec.inner or spec.pair:
-            continue
-        for start in node.inputs[1 : 1 + spec.state_count]:
+    for node in [*skeleton.recurrent_nodes(), *skeleton.custom_nodes()]:
+        for start in _starts(skeleton, node):
             behind = sequence_behind(start, inputs) if start is not None else None
             if behind is not None and behind.domain == DOMAIN:
                 yield node
                 break
+
+
+def _starts(skeleton: Skeleton, node: ir.Node) -> Sequence[ir.Value | None]:
+    """The initial states of a layer that a stream carries; none of others."""
+    spec = skeleton.layer_spec(node)
+    if spec.inner:
+        return ()
+    if isinstance(spec, RecurrentSpec) and (not spec.has_state or spec.step or spec.pair):
+        return ()
+    return node.inputs[spec.first_state : spec.first_state + spec.state_count]
 
 
 def _inputs_behind(values: Sequence[ir.Value | None], graph: ir.Graph) -> set[ir.Value]:
@@ -241,16 +281,18 @@ def _holders(graph: ir.Graph) -> dict[ir.Node, ir.Node]:
 
 def _is_start(skeleton: Skeleton, use: _Use) -> bool:
     node, index = use
-    if (node.domain, node.op_type) != (DOMAIN, OP):
+    if node.domain != DOMAIN or node.op_type not in (OP, CUSTOM):
         return False
-    spec = skeleton.spec(node)
-    return spec.has_state and not spec.step and 1 <= index <= spec.state_count
+    spec = skeleton.layer_spec(node)
+    if isinstance(spec, RecurrentSpec) and (not spec.has_state or spec.step):
+        return False
+    return spec.first_state <= index < spec.first_state + spec.state_count
 
 
 def _state_name(skeleton: Skeleton, use: _Use) -> str:
     node, index = use
-    spec = skeleton.spec(node)
-    label, _ = spec.state_labels[index - 1]
+    spec = skeleton.layer_spec(node)
+    label, _ = spec.state_labels[index - spec.first_state]
     return _clean(f"{spec.name}_{label}_start")
 
 

@@ -1,7 +1,7 @@
 """Gate orders and weight layouts of ONNX's recurrent operators, in one place.
 
 ONNX operator schemas (opset 14–22): LSTM gates i o f c, GRU z r h, RNN i; W (D, G·U, F),
-R (D, G·U, U), B (D, 2·G·U) with the input bias first.
+R (D, G·U, U), B (D, 2·G·U) with the input bias first; LSTM's peepholes P (D, 3·U) i o f.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ class OnnxWeights:
         w: (G·U, F)
         r: (G·U, U)
         b: (2·G·U,)
+        p: peepholes, i o f; None where there are none.  # (3·U,)
     """
 
     w: FloatArray
     r: FloatArray
     b: FloatArray
+    p: FloatArray | None = None
 
 
 def to_onnx_gates(kind: CellKind, array: FloatArray) -> FloatArray:
@@ -72,7 +74,13 @@ def onnx_weights(cell: CellSpec, *, hold: bool = False) -> OnnxWeights:
         b=np.concatenate(
             [to_onnx_gates(cell.kind, cell.bias), to_onnx_gates(cell.kind, cell.recurrent_bias)]
         ),
+        p=None if cell.peephole is None else _onnx_peephole(cell.peephole),
     )
+
+
+def _onnx_peephole(peephole: FloatArray) -> FloatArray:
+    i, f, o = np.split(peephole, 3)
+    return np.concatenate([i, o, f])
 
 
 def _hold_row(cell: CellSpec) -> FloatArray:

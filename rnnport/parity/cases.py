@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.artifact.golden import GoldenCase
-from rnnport.samples import MASK_KINDS, draw, masks_anything
+from rnnport.samples import MASK_KINDS, affordable, draw, masks_anything
 from rnnport.spec import Port
 
 __all__ = ["Case", "fresh_cases"]
@@ -40,7 +40,9 @@ def fresh_cases(ports: Sequence[Port], golden: Sequence[GoldenCase]) -> list[Cas
     """
     used = _used_sizes(ports, golden)
     masks = MASK_KINDS if masks_anything(ports) else ("none",)
-    plans = [(sizes, mask) for sizes in _unused_sizes(used) for mask in masks]
+    floors = {letter: min(sizes, default=1) for letter, sizes in used.items() if letter != "B"}
+    reach = [affordable(ports, sizes, floors) for sizes in _unused_sizes(used)]
+    plans = [(sizes, mask) for sizes in reach for mask in masks]
     return [
         Case(_name(sizes, mask), draw(ports, sizes, mask=mask, seed=_SEED + number))
         for number, (sizes, mask) in enumerate(plans)

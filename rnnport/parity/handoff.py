@@ -27,6 +27,7 @@ def handoff_cuts(
     run_encoder: Callable[[Arrays], Arrays],
     *,
     sizes: Mapping[str, int],
+    mask_targets: bool = True,
     seed: int = 0,
 ) -> list[Cut]:
     """Draw teacher-forced sequences, run the encoder on each, and cut the decoder's side.
@@ -40,6 +41,7 @@ def handoff_cuts(
         decoder: the decoder's form.
         run_encoder: input name to array in, output name to array out.
         sizes: for every axis letter of the model's inputs a size that ran.
+        mask_targets: whether targets may be masked at all.
         seed: the same seed gives the same cuts.
     """
     kinds = MASK_KINDS if masks_anything(model.inputs) else ("none",)
@@ -48,9 +50,8 @@ def handoff_cuts(
         grown = {a: n + _LONGER + 2 * i + number for i, (a, n) in enumerate(sizes.items())}
         grown |= {"B": _BATCH} if "B" in sizes else {}
         inputs = draw(model.inputs, grown, mask=mask, seed=seed + number)
-        target = draw(
-            model.inputs, grown, mask="right" if number % 2 else "none", seed=seed + number
-        )
+        padding = "right" if mask_targets and number % 2 else "none"
+        target = draw(model.inputs, grown, mask=padding, seed=seed + number)
         own = decoder.per_step
         inputs |= {port.name: target[port.name] for port in own}
         handed = run_encoder({port.name: inputs[port.name] for port in encoder.inputs})

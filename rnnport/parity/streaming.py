@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rnnport.parity.compare import Comparison, compare_all
 from rnnport.parity.tolerance import TOLERANCES
-from rnnport.samples import MASK_KINDS, draw, masks_anything
+from rnnport.samples import MASK_KINDS, affordable, draw, masks_anything
 from rnnport.spec import Check, Form, Port
 
 __all__ = [
@@ -75,8 +75,10 @@ def cuts(model: Form, stream: Form, *, shortest: int = 4, seed: int = 0) -> list
     masks = ("none", "right") if given else MASK_KINDS
     found = []
     for number, mask in enumerate(masks if masks_anything(ports) else ("none",)):
-        time = shortest + _STEPS + number
-        inputs = draw(ports, {"B": _BATCH, "T": time}, mask=mask, seed=seed + number)
+        wished = {"B": _BATCH, "T": shortest + _STEPS + number}
+        sizes = affordable(ports, wished, {"T": shortest})
+        batch, time = sizes["B"], sizes["T"]
+        inputs = draw(ports, sizes, mask=mask, seed=seed + number)
         if given:
             open_valid(stream, inputs)
         rng = np.random.default_rng(seed + number)
@@ -85,7 +87,7 @@ def cuts(model: Form, stream: Form, *, shortest: int = 4, seed: int = 0) -> list
             ways.append(("steps", [1] * time))
         label = "" if mask == "none" else f"{mask} mask, "
         for way, lengths in ways if _chunked(stream) else ways[1:]:
-            name = f"stream, {label}B={_BATCH} T={time} in {len(lengths)} {way}"
+            name = f"stream, {label}B={batch} T={time} in {len(lengths)} {way}"
             found.append(Cut(name, inputs, lengths))
     return found
 

@@ -23,8 +23,8 @@ class Scale:
     """How a row of scores tells log probabilities.
 
     A score s has the log probability log(sum(exp(row))) less than s where it is a logit, log(s)
-    where it is a probability; a probability above 1 counts as 1. Sums and differences are taken in
-    float64, exp in float32 (in float64 where the scores are).
+    where it is a probability; a probability above 1 counts as 1. All of it is in float64, as in
+    generate.onnx: two float32 exp differ by so much that beams of nearly one chance change places.
 
     Attributes:
         logits: logits, not probabilities.
@@ -57,8 +57,8 @@ class Scale:
         if not self.logits:
             return np.zeros(scores.shape[:-1])
         top = scores.max(axis=-1, keepdims=True)
-        shifted = (scores - top).astype(np.promote_types(scores.dtype, np.float32), copy=False)
-        sums = np.exp(shifted).sum(axis=-1, dtype=np.float64)
+        shifted = np.subtract(scores, top, dtype=np.float64)
+        sums = np.exp(shifted, out=shifted).sum(axis=-1)
         return np.asarray(np.log(sums) + top[..., 0])
 
     def log(self, scores: Array) -> Floats:

@@ -121,7 +121,7 @@ def test_a_folder(tmp_path: Path) -> None:
         path,
         "a folder",
         "a .keras or .h5 model file",
-        "SavedModel folders are not supported yet: save the model with model.save('x.keras')",
+        "save the model with model.save('x.keras'); a SavedModel folder holds saved_model.pb",
     )
 
 
@@ -132,7 +132,7 @@ def test_unknown_suffix(name: str, shown: str, tmp_path: Path) -> None:
     assert refused(ModelFileError, path, tmp_path) == message(
         path,
         f"a file ending in {shown}",
-        "a name ending in .keras, .h5 or .hdf5",
+        "a name ending in .keras, .h5, .hdf5 or .pb",
         "rename the file to what it is",
     )
 
@@ -275,14 +275,14 @@ def test_a_function_without_signature(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("thing", "name"),
-    [(42, "builtins.int"), (None, "builtins.NoneType"), (lambda x: x, "builtins.function")],
+    [(42, "builtins.int"), (None, "builtins.NoneType"), ([], "builtins.list")],
 )
 def test_no_model_at_all(thing: Any, name: str, tmp_path: Path) -> None:
     assert refused(UnsupportedModel, thing, tmp_path) == message(
         "model",
         name,
         "a model, layer or cell of Keras 3 or tf_keras, a tf.function, or the path of a model file",
-        "rebuild it with Keras; TensorFlow 1 code is not supported yet",
+        "rebuild it with Keras, or pass TensorFlow 1 code as a function of placeholders",
     )
 
 
@@ -315,11 +315,6 @@ def test_two_policies_at_once(tmp_path: Path) -> None:
 
 def test_keywords_whose_time_has_not_come(tmp_path: Path) -> None:
     given: dict[str, Any] = {
-        "source_format": "graph",
-        "states": {"a": "b"},
-        "checkpoint": "x",
-        "encoder": "e",
-        "decoder": "d",
         "precision": "float16",
     }
     text = refused(NotYetAvailable, object(), tmp_path, **given)
@@ -331,6 +326,24 @@ def test_keywords_whose_time_has_not_come(tmp_path: Path) -> None:
             "leave it out",
         )
         for name, value in given.items()
+    ]
+
+
+def test_what_is_for_graphs_alone(tmp_path: Path) -> None:
+    given = {"states": {"a": "b"}, "checkpoint": "x"}
+    assert refused(UsageError, keras.layers.LSTM(3), tmp_path, **given).splitlines() == [
+        message(
+            "checkpoint",
+            "LSTM",
+            "a Python function of placeholders as the model",
+            "leave checkpoint out",
+        ),
+        message(
+            "states",
+            "LSTM",
+            "the path of a frozen graph or SavedModel",
+            "leave states out: they are found",
+        ),
     ]
 
 

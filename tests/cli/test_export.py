@@ -74,6 +74,52 @@ def test_what_generate_shall_do(seen: Seen, tmp_path: Path) -> None:
     assert seen["generate"] == rnnport.Generate(start=1, stop=[2, 5], max_steps=9)
 
 
+def test_two_models_are_handed_on(seen: Seen, tmp_path: Path) -> None:
+    words = ["export", "-o", str(tmp_path / "out"), "--encoder", "m.keras", "--decoder", "m.keras"]
+    result = CliRunner().invoke(app, [*words, "--state", "h=next", "--state", "c=c=d"])
+    assert result.exit_code == 0, result.output
+    assert seen["model"] is None
+    assert (seen["encoder"], seen["decoder"]) == (Path("m.keras"), Path("m.keras"))
+    assert seen["states"] == {"h": "next", "c": "c=d"}
+
+
+@pytest.mark.parametrize(
+    ("words", "received"),
+    [
+        ([], "nothing"),
+        (["--encoder", "m.keras"], "--encoder"),
+        (["m.keras", "--decoder", "m.keras"], "MODEL, --decoder"),
+        (["m.keras", "--state", "a=b"], "MODEL, --state"),
+        (["--encoder", "m.keras", "--decoder", "m.keras", "--state", "a"], "a"),
+    ],
+)
+def test_neither_one_model_nor_two(
+    words: list[str], received: str, seen: Seen, tmp_path: Path
+) -> None:
+    result = CliRunner().invoke(app, ["export", *words, "-o", str(tmp_path / "out"), "--json"])
+    assert result.exit_code == 2
+    (reason,) = json.loads(result.stdout)["error"]
+    assert reason["received"] == received
+    assert not seen
+
+
+def test_beams(seen: Seen, tmp_path: Path) -> None:
+    words = ["export", "m.keras", "-o", str(tmp_path / "out"), "--start", "1", "--stop", "2"]
+    words += ["--max-steps", "9", "--beam-width", "4", "--length-penalty", "0.6"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert seen["generate"] == rnnport.Generate(
+        start=1, stop=[2], max_steps=9, beam_width=4, length_penalty=0.6
+    )
+
+
+@pytest.mark.parametrize("words", [["--beam-width", "4"], ["--length-penalty", "0.5"]])
+def test_beams_of_nothing(words: list[str], seen: Seen, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["export", "m.keras", "-o", str(tmp_path / "o"), *words])
+    assert result.exit_code == 2
+    assert "no --start, --stop, --max-steps" in result.stderr + result.stdout
+    assert not seen
+
+
 def test_half_of_what_generate_needs(seen: Seen, tmp_path: Path) -> None:
     words = ["export", "m.keras", "-o", str(tmp_path / "out"), "--start", "1", "--json"]
     result = CliRunner().invoke(app, words)

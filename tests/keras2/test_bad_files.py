@@ -133,7 +133,7 @@ def test_a_keras_2_file_called_keras(tmp_path: Path) -> None:
 
 def test_an_unknown_format(tmp_path: Path) -> None:
     assert refused(UsageError, small(), tmp_path, source_format="pytorch") == message(
-        "source_format", "'pytorch'", "one of keras, tf_keras, saved_model", "choose one"
+        "source_format", "'pytorch'", "one of keras, tf_keras, saved_model, graph", "choose one"
     )
 
 
@@ -156,13 +156,11 @@ def test_a_saved_model_without_keras_in_it(tmp_path: Path) -> None:
     module.double = tf.function(
         lambda x: 2.0 * x, input_signature=[tf.TensorSpec([None], tf.float32)]
     )
-    tf.saved_model.save(module, str(tmp_path / "saved"))
-    assert refused(ModelFileError, tmp_path / "saved", tmp_path) == message(
-        tmp_path / "saved",
-        "a folder",
-        "a .keras or .h5 model file",
-        "SavedModel folders are not supported yet: save the model with model.save('x.keras')",
-    )
+    path = tmp_path / "saved"
+    tf.saved_model.save(module, str(path))
+    text = refused(ModelFileError, path, tmp_path, source_format="tf_keras")
+    assert text.startswith(f"{path} | received: ")
+    assert text.endswith("| remedy: save the model itself with model.save")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -367,7 +367,7 @@ def test_saved_model_folders(prove: Prove, tmp_path: Path, traces: bool) -> None
     model = tagger()
     model.save(tmp_path / "saved", save_format="tf", save_traces=traces)
     artifact = prove(tmp_path / "saved", live=model, LSTM=3)
-    assert artifact.manifest.source["kind"] == "SavedModel folder"
+    assert artifact.manifest.source["kind"] == "SavedModel of Keras"
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -4,7 +4,7 @@ import numpy as np
 
 from rnnport.artifact.golden import GoldenCase
 from rnnport.parity.cases import fresh_cases
-from rnnport.samples import MASK_KINDS, draw
+from rnnport.samples import MASK_KINDS, affordable, draw
 from rnnport.spec import Port, Sampling
 from tests.tiny import IDS, LEFT, X
 
@@ -53,3 +53,13 @@ def test_fixed_sizes_are_kept_and_the_values_are_new() -> None:
     assert {case.inputs["x"].shape for case in cases} == {(2, 5)}
     assert cases[0].name == "fresh, fixed sizes"
     assert not np.array_equal(cases[0].inputs["x"], cases[1].inputs["x"])
+
+
+def test_large_steps_are_drawn_few_at_a_time() -> None:
+    video = Port(name="video", dtype="float32", shape=["B", "T", 128, 128, 3], sampling=Sampling())
+    wished = {"B": 14, "T": 36}
+    assert affordable([LEFT], wished, {"T": 6}) == wished
+    assert affordable([video], wished, {"T": 4}) == {"B": 1, "T": 5}
+    assert affordable([video], wished, {"T": 9}) == {"B": 1, "T": 9}
+    shapes = {c.inputs["video"].shape for c in fresh_cases([video], golden(video, (1, 4)))}
+    assert max(np.prod(s) for s in shapes) <= 9 * 128 * 128 * 3

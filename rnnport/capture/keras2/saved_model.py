@@ -36,7 +36,7 @@ def load(path: Path, custom_objects: dict[str, Any]) -> Opened:
             "a folder written by model.save",
             "save the model itself with model.save",
         )
-    return Opened(model, "SavedModel folder")
+    return Opened(model, "SavedModel of Keras")
 
 
 def _configs(path: Path) -> Iterator[Any]:

@@ -1,0 +1,156 @@
+"""raw_rnn: a loop whose function reads a sequence step by step and hands the state on as it is.
+
+Its function is called three times: as raw_rnn does at first; at one symbolic step, to see that
+state and output pass through it; and for all steps at once, to learn where each row ends. Any other
+loop stays one. Axis letters: B batch, T time, F features, U units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from rnnport.capture.context import TraceContext
+from rnnport.capture.legacy_cells import parts_of
+from rnnport.capture.legacy_rnn import LegacyRun, run_whole
+
+__all__ = ["array_read", "array_stack", "array_unstack", "raw_rnn"]
+
+v1 = tf.compat.v1
+
+
+@dataclass(eq=False)
+class _Probe:
+    """Watches what a loop function reads.
+
+    Attributes:
+        reads: the sequence behind each array read, (T, B, F).
+    """
+
+    reads: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plain:
+    """A loop that does nothing but run a cell.
+
+    Attributes:
+        sequence: its inputs.  # (T, B, F)
+        state: initial states as the cell nests them.
+        finished: whether a row ends before each step.  # (T, B) bool
+    """
+
+    sequence: Any
+    state: Any
+    finished: Any
+
+
+def raw_rnn(
+    context: TraceContext,
+    original: Any,
+    cell: Any,
+    loop_fn: Any,
+    parallel_iterations: Any = None,
+    swap_memory: bool = False,
+    scope: Any = None,
+) -> Any:
+    """`raw_rnn` of standard cells over a whole sequence becomes one marker."""
+    parts = parts_of(cell)
+    plain = None
+    if parts is not None:
+        with v1.variable_scope(scope or "rnn", reuse=v1.AUTO_REUSE):
+            plain = _plain(context, cell, loop_fn)
+    if parts is None or plain is None:
+        with context.standing_aside():
+            return original(cell, loop_fn, parallel_iterations, swap_memory, scope)
+    with v1.variable_scope(scope or "rnn") as varscope:
+        x = tf.transpose(plain.sequence, [1, 0, 2])
+        over = tf.cumsum(tf.cast(plain.finished, tf.int32), axis=0)
+        mask = tf.transpose(tf.equal(over, 0))
+        run = LegacyRun(context, varscope.name, mask)
+        y, states = run_whole(run, cell, parts, x, plain.state)
+    steps = tf.reduce_max(tf.reduce_sum(tf.cast(mask, tf.int32), axis=1))
+    emitted = tf.transpose(y, [1, 0, 2])[:steps]
+    array = tf.TensorArray(tf.float32, size=0, dynamic_size=True).unstack(emitted)
+    return array, states, None
+
+
+def _plain(context: TraceContext, cell: Any, loop_fn: Callable[..., Any]) -> _Plain | None:
+    """What the loop computes, where it is a plain one."""
+    with _watching(context) as probe:
+        try:
+            start = loop_fn(tf.constant(0), None, None, None)
+            passes = _passes(cell, loop_fn, start)
+            if not passes or not probe.reads or start[3] is not None or start[4] is not None:
+                return None
+            sequence = probe.reads[0]
+            if any(other is not sequence for other in probe.reads) or sequence.dtype != tf.float32:
+                return None
+            times = tf.range(tf.shape(sequence)[0])[:, tf.newaxis]
+            finished = loop_fn(times, *_stand_ins(cell, start), None)[0]
+        except Exception:  # its own code meets tensors of other shapes here than in the loop
+            return None
+    if len(sequence.shape) != 3 or len(finished.shape) != 2:
+        return None
+    return _Plain(sequence, start[2], finished)
+
+
+def _passes(cell: Any, loop_fn: Callable[..., Any], start: Any) -> bool:
+    """Whether output and state come out of the function as they went in."""
+    output, state = _stand_ins(cell, start)
+    _, _, following, emitted, loop_state = loop_fn(
+        v1.placeholder(tf.int32, []), output, state, None
+    )
+    before, after = tf.nest.flatten(state), tf.nest.flatten(following)
+    same = len(before) == len(after) and all(a is b for a, b in zip(before, after, strict=True))
+    return same and emitted is output and loop_state is None
+
+
+def _stand_ins(cell: Any, start: Any) -> tuple[Any, Any]:
+    """Placeholders for an output of the cell and its states."""
+    state = tf.nest.map_structure(lambda s: v1.placeholder(s.dtype, s.shape), start[2])
+    return v1.placeholder(tf.float32, [None, cell.output_size]), state
+
+
+@contextmanager
+def _watching(context: TraceContext) -> Iterator[_Probe]:
+    context.probe = probe = _Probe()
+    try:
+        yield probe
+    finally:
+        context.probe = None
+
+
+def array_unstack(
+    context: TraceContext, original: Any, array: Any, value: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """TensorArray.unstack: remembers the sequence that was taken apart."""
+    marked = original(array, value, *args, **kwargs)
+    # TensorFlow gives an object of a copied class, to warn where nobody uses it; its methods are
+    # not those that are routed.
+    made = object.__new__(tf.TensorArray)
+    made._implementation = marked._implementation
+    context.arrays[id(made)] = tf.convert_to_tensor(value)
+    context.keep.append(made)
+    return made
+
+
+def array_read(
+    context: TraceContext, original: Any, array: Any, index: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """TensorArray.read: while a loop function is probed, one step like any other."""
+    sequence = context.arrays.get(id(array))
+    if context.probe is None or sequence is None:
+        return original(array, index, *args, **kwargs)
+    context.probe.reads.append(sequence)
+    return sequence[0]
+
+
+def array_stack(context: TraceContext, original: Any, array: Any, *args: Any, **kw: Any) -> Any:
+    """TensorArray.stack: the sequence itself, where nothing was written since."""
+    sequence = context.arrays.get(id(array))
+    return original(array, *args, **kw) if sequence is None else sequence

@@ -1,0 +1,123 @@
+"""The mission table's rows by name, and what the tests saw of each: docs/support.md is made of it.
+
+Loaded as a pytest plugin by scripts/support.py. Every artifact that a row's tests export or open is
+noted, and so is every report of rnnport.verify; nothing is entered by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rnnport
+
+ROWS = {
+    "K1": "Embedding → LSTM → Dense",
+    "K2": "GRU → SimpleRNN → Dense",
+    "K3": "encoder-decoder with state hand-off",
+    "K4": "RNN over LSTMCell, GRUCell, SimpleRNNCell",
+    "K5": "stateful LSTM, fed in pieces",
+    "K6": "Bidirectional, every merge, a backward layer of other size",
+    "K7": "rows of images: LSTM → BatchNormalization",
+    "K8": "what switches cuDNN off: activations, no bias, masks not right-padded",
+    "K9": "nested inputs, states and outputs (tf_keras)",
+    "K10": "SimpleRNN with relu",
+    "K11": "cells driven by hand, stacked cells",
+    "K12": "subclassed models",
+    "K13": "all options",
+    "K14": "ConvLSTM1D, 2D, 3D",
+    "K15": "three stacked stateful LSTM",
+    "K16": "masks: Masking, Embedding, through other layers, by hand",
+    "K17": "two encoders and a classifier",
+    "K18": "Keras 2 files",
+    "K19": "attention, convolutions, pooling around recurrence",
+    "T1": "BasicRNNCell, by hand and under dynamic_rnn",
+    "T2": "BasicLSTMCell, LSTMCell with peepholes, projection, clipping",
+    "T3": "GRUCell, block cells, BlockLSTM",
+    "T4": "MultiRNNCell under dynamic_rnn",
+    "T5": "Dropout, Residual and Device wrappers, wrappers of one's own",
+    "T6": "static, bidirectional, raw and state-saving loops, sequence_length",
+    "T7": "NAS, UGRNN, GLSTM and Grid cells",
+}
+
+_ROW = re.compile(r"(?:test_|\b)([kKtT]\d{1,2})(?=\b|_)")
+_WHOLE, _STREAM = ("golden", "fresh", "encoder", "decoder", "steps"), ("stream", "hand-off")
+_seen: dict[str, dict[str, Any]] = {}
+
+
+def row_of(nodeid: str) -> str | None:
+    """The row a test belongs to, by its name or its parameter."""
+    found = _ROW.search(nodeid.split("::", 1)[-1])
+    row = found.group(1).upper() if found else ""
+    return row if row in ROWS else None
+
+
+@pytest.fixture(autouse=True)
+def _noting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    row = row_of(request.node.nodeid)
+    if row is None:
+        yield
+        return
+    artifacts: dict[Path, Any] = {}
+    reports: list[Any] = []
+
+    def noted(name: str) -> Any:
+        original = getattr(rnnport, name)
+
+        def call(*args: Any, **keywords: Any) -> Any:
+            result = original(*args, **keywords)
+            if name == "verify":
+                reports.append(result)
+            else:
+                artifacts[result.path if name != "load" else Path()] = result.manifest
+            return result
+
+        return call
+
+    for name in ("export", "open", "load", "verify"):
+        monkeypatch.setattr(rnnport, name, noted(name))
+    yield
+    manifests = [m for path, m in artifacts.items() if path != Path()] or [*artifacts.values()]
+    _note(row, manifests, [check for report in reports for check in report.checks])
+
+
+def _note(row: str, manifests: list[Any], fresh: list[Any]) -> None:
+    entry = _seen.setdefault(
+        row,
+        {"tests": 0, "models": 0, "errors": {}, "ops": {}, "streams": 0, "reasons": {}, "left": 0},
+    )
+    entry["tests"] += 1
+    ops, reasons = Counter(entry["ops"]), Counter(entry["reasons"])
+    for manifest in manifests:
+        entry["models"] += 1
+        found = manifest.forms["model"].op_counts
+        ops.update(op for op in ("LSTM", "GRU", "RNN", "Scan", "Loop") if found.get(op))
+        entry["left"] += any(layer.lowering == "tf2onnx" for layer in manifest.layers)
+        verdicts = (manifest.streamable, manifest.handoff)
+        entry["streams"] += any(verdict.ok for verdict in verdicts)
+        if not any(verdict.ok for verdict in verdicts):
+            reasons[manifest.streamable.reason] += 1
+    entry["ops"], entry["reasons"] = dict(ops), dict(reasons)
+    for check in [*(c for m in manifests for c in m.parity), *fresh]:
+        kind = "stream" if check.name.startswith(_STREAM) else "whole"
+        if check.error is None or not check.bound:
+            continue
+        tolerance = 1e-6 if kind == "stream" else 1e-5
+        relative = check.error / check.bound * tolerance
+        entry["errors"][kind] = max(relative, entry["errors"].get(kind, 0.0))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--support-json", type=Path, help="write what was seen of each row there")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    path = session.config.getoption("--support-json")
+    if path is not None:
+        path.write_text(json.dumps(_seen, indent=2, ensure_ascii=False) + "\n")

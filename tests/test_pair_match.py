@@ -1,0 +1,103 @@
+"""Which tensor goes where, on ports alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rnnport.errors import UnsupportedModel
+from rnnport.pair_match import Link, wire
+from rnnport.spec import Port
+
+
+def port(name: str, *shape: int | str, dtype: str = "float32") -> Port:
+    return Port(name=name, dtype=dtype, shape=["B", *shape])
+
+
+X = port("x", "T", dtype="int32")
+Y = port("y", "T", 9)
+H, C = port("h", 6), port("c", 6)
+M, V = port("m", "T", 6), port("v", "T", dtype="bool")
+
+
+def links(given: list[Port], taken: list[Port], returned: list[Port], **said: Any) -> Any:
+    wiring = wire(given, taken, returned, **said)
+    return [(one.input, one.source, one.output) for one in wiring.links]
+
+
+@pytest.mark.parametrize(
+    ("given", "taken", "returned", "expected"),
+    [
+        ([port("a", 6), port("b", 6)], [X, H, C], [Y, H, C], [(1, 0, 1), (2, 1, 2)]),
+        # Names before order, whatever is put around them.
+        ([C, H], [X, H, C], [Y, port("c_out", 6), port("next_h", 6)], [(1, 1, 2), (2, 0, 1)]),
+        # Shapes tell hidden from memory, in whichever order they come.
+        (
+            [port("o", "S", 6), port("s", 6)],
+            [X, H, M],
+            [Y, port("z", 6)],
+            [(1, 1, 1), (2, 0, None)],
+        ),
+        # Sizes tell layers apart.
+        (
+            [port("a", 6), port("b", 4)],
+            [X, port("g", 4), H],
+            [Y, H, port("g", 4)],
+            [(1, 1, 2), (2, 0, 1)],
+        ),
+        # The last of like inputs are the encoder's.
+        ([port("a", "S", 6)], [port("x", "T", 6), M], [port("y", "T", 6)], [(1, 0, None)]),
+        # A length that the decoder fixes is met by one that varies.
+        ([port("a", "S", 6)], [X, port("m", 10, 6)], [Y], [(1, 0, None)]),
+        # A memory handed through is no state.
+        (
+            [port("o", "S", 6), port("s", 6)],
+            [X, H, M],
+            [Y, port("z", 6), M],
+            [(1, 1, 1), (2, 0, None)],
+        ),
+        # Another output, of another shape, is none either.
+        ([H, V], [X, H, V], [Y, port("w", "T", 1), H], [(1, 0, 2), (2, 1, None)]),
+    ],
+)
+def test_matched(
+    given: list[Port], taken: list[Port], returned: list[Port], expected: list[Link]
+) -> None:
+    assert links(given, taken, returned) == expected
+
+
+def test_a_dict_has_no_first_argument() -> None:
+    taken = [C, H, X]
+    assert links([C, H], taken, [Y, C, H], ordered=False) == [(0, 0, 1), (1, 1, 2)]
+
+
+def test_the_users_word() -> None:
+    returned = [Y, port("p", 6), port("q", 6)]
+    assert links([H, C], [X, H, C], returned, states={"h": "q"}) == [(1, 0, 2), (2, 1, None)]
+    # A state that the encoder does not give starts from zeros.
+    assert links([H], [X, H, port("g", 4)], [Y, H, port("k", 4)], states={"h": "h", "g": "k"}) == [
+        (1, 0, 1),
+        (2, None, 2),
+    ]
+    wiring = wire([port("a", 6)], [X, H, C], [Y, port("p", 6)], own=["x", "c"])
+    assert (wiring.own, wiring.links) == ([0, 2], [Link(1, 0, 1)])
+
+
+@pytest.mark.parametrize(
+    ("given", "taken", "returned", "reason"),
+    [
+        ([port("a", 6)] * 3, [X, H, C], [Y, H, C], "3 encoder outputs are alike"),
+        ([port("a", 6)], [X, port("h", 7)], [Y], "fits none of h float32 (B, 7)"),
+        ([port("h", "S", 6)], [X, H], [Y], "fits none of h float32 (B, 6)"),
+        ([V], [X, port("v", "T")], [Y], "fits none of v float32 (B, T)"),
+        ([H, C], [X, H, C], [Y, port("k", 6)], "is not clear"),
+        ([H], [X], [Y], "the decoder takes nothing of what the encoder gives"),
+        ([H, C], [H, C], [Y], "so it has none of its own"),
+        ([], [X, H], [Y], "encoder gives nothing; decoder takes 2 tensors x int32 (B, T), h"),
+    ],
+)
+def test_refused(given: list[Port], taken: list[Port], returned: list[Port], reason: str) -> None:
+    with pytest.raises(UnsupportedModel) as caught:
+        wire(given, taken, returned)
+    assert reason in str(caught.value)

@@ -7,7 +7,7 @@ is its cells over whole sequences, one after the other. Standard cells stay fuse
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -18,12 +18,11 @@ from rnnport.capture.cells import read_cell, standard_kind
 from rnnport.capture.context import TraceContext
 from rnnport.capture.conv_lstm import conv_lstm_step, is_conv_lstm
 from rnnport.capture.custom import CustomCall, custom_call
+from rnnport.capture.framework import KERAS, framework_of, is_stack, takes
 from rnnport.capture.marker import emit
 from rnnport.recurrent import RecurrentSpec
 
 __all__ = ["run_cells"]
-
-_STACKED = keras.layers.StackedRNNCells.call
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,33 +48,41 @@ class _Run:
     layer: Any
     mask: Any
     training: Any
+    constants: Any
     kind: str
 
 
 def run_cells(
-    context: TraceContext, layer: Any, sequences: Any, states: list[Any], mask: Any, training: Any
+    context: TraceContext,
+    layer: Any,
+    sequences: Any,
+    states: list[Any],
+    mask: Any,
+    training: Any,
+    constants: Any = None,
 ) -> tuple[Any, Any, list[Any]]:
     """Markers for every part.
 
     Args:
         context: the trace.
-        layer: a keras.layers.RNN that runs its cell in Keras's own loop.
-        sequences: (B, T, …)
+        layer: an RNN that runs its cell in Keras's own loop.
+        sequences: (B, T, …), or a nest of such.
         states: initial states (B, …), nested as the layer has them.
         mask: (B, T) or (B, T, U) bool, or None.
         training: handed to cells that take it.
+        constants: tensors that tf_keras hands to the cell in every step, or None.
 
     Returns:
         Outputs (B, T, …), last output (B, …), final states flat.
     """
-    run = _Run(context, layer, mask, training, _kind(layer))
-    if not _is_stack(layer.cell):
+    run = _Run(context, layer, mask, training, constants, _kind(layer))
+    if constants is not None or not is_stack(layer.cell):
         return custom_call(context, _alone(run, sequences, states))
     parts = list(_parts(layer.cell, states))
     if layer.go_backwards:  # once for all, so that every part runs forwards
         sequences = tf.reverse(sequences, [1])
         mask = None if mask is None else tf.reverse(mask, [1])
-        run = _Run(context, layer, mask, training, run.kind)
+        run = replace(run, mask=mask)
     finals: list[Any] = []
     last = None
     for part in parts:
@@ -83,12 +90,6 @@ def run_cells(
         sequences, last, ends = one(run, part, sequences, part is parts[-1])
         finals.extend(ends)
     return sequences, last, finals
-
-
-def _is_stack(cell: Any) -> bool:
-    """Whether the cell chains others as Keras's own does."""
-    method = getattr(type(cell), "call", None)
-    return getattr(method, "__wrapped__", method) is _STACKED
 
 
 def _parts(cell: Any, states: Any) -> Iterator[_Part]:
@@ -110,7 +111,7 @@ def _gathered(found: Sequence[tuple[int, Any, Any]]) -> Iterator[_Part]:
 
 def _leaves(cell: Any, states: Any) -> Iterator[tuple[Any, Any]]:
     """The cells of nested stacks in order, each with its part of the states."""
-    if not _is_stack(cell):
+    if not is_stack(cell):
         yield cell, states
         return
     for inner, own in zip(cell.cells, states, strict=True):
@@ -125,7 +126,10 @@ def _alone(run: _Run, sequences: Any, states: list[Any]) -> CustomCall:
     def step(x: Any, old: Any) -> Any:
         if convolves:
             return conv_lstm_step(cell, x, old)
-        return cell(x, tuple(old), **_training(cell, run.training))
+        call = cell if callable(cell) else cell.call
+        # A cell of TensorFlow's own takes its only state as it is.
+        alone = len(old) == 1 and getattr(cell, "_is_tf_rnn_cell", None) is not None
+        return call(x, old[0] if alone else tuple(old), **_keywords(run, cell))
 
     return CustomCall(
         name=layer.name,
@@ -152,7 +156,7 @@ def _custom(run: _Run, part: _Part, sequences: Any, at_end: bool) -> tuple[Any, 
             name=f"{run.layer.name}_cell{part.first}",
             layer_kind=run.kind,
             cell=cell,
-            step=lambda x, old: call(x, list(old), **_training(cell, run.training)),
+            step=lambda x, old: call(x, list(old), **_keywords(run, cell)),
             sequences=sequences,
             states=given,
             mask=run.mask,
@@ -183,7 +187,7 @@ def _standard(run: _Run, part: _Part, sequences: Any, at_end: bool) -> tuple[Any
     shapes = [[batch, time, width], [batch, width]]
     shapes += [[batch, *sizes] for _, sizes in spec.state_labels]
     masks = [] if mask is None else [mask]
-    inputs = [sequences, *tree.flatten(part.states), *masks]
+    inputs = [tf.cast(sequences, tf.float32), *tree.flatten(part.states), *masks]
     outputs, last, *finals = emit(run.context, spec, inputs, shapes)
     return outputs, last, finals
 
@@ -192,20 +196,24 @@ def _zeroes_unreversed(layer: Any) -> bool:
     return bool(layer.unroll and layer.go_backwards and layer.zero_output_for_mask)
 
 
-def _training(cell: Any, training: Any) -> dict[str, Any]:
-    takes = isinstance(cell, keras.layers.Layer) and cell._call_has_training_arg
-    return {"training": training} if takes else {}
+def _keywords(run: _Run, cell: Any) -> dict[str, Any]:
+    """What the layer's own loop hands to the cell beside input and states."""
+    given = {} if run.constants is None else {"constants": run.constants}
+    if framework_of(run.layer) is KERAS and not isinstance(cell, keras.layers.Layer):
+        return given
+    return given | ({"training": run.training} if takes(cell, "training") else {})
 
 
 def _kind(layer: Any) -> str:
     """A class of its own, or RNN with its cells."""
-    if type(layer) is not keras.layers.RNN:
+    framework = framework_of(layer)
+    if framework is None or type(layer) is not framework.layers.RNN:
         return type(layer).__name__
     return f"RNN({', '.join(_names(layer.cell))})"
 
 
 def _names(cell: Any) -> list[str]:
     """Of the cells of nested stacks."""
-    if not _is_stack(cell):
+    if not is_stack(cell):
         return [type(cell).__name__]
     return [name for inner in cell.cells for name in _names(inner)]

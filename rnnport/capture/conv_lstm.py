@@ -10,15 +10,36 @@ from typing import Any
 import tensorflow as tf
 from keras.src.layers.rnn.conv_lstm import ConvLSTMCell
 
-__all__ = ["conv_lstm_step", "is_conv_lstm"]
+from rnnport.capture.framework import as_written
+
+__all__ = ["conv_lstm_start", "conv_lstm_step", "is_conv_lstm"]
 
 _CALL = ConvLSTMCell.call
 
 
 def is_conv_lstm(cell: Any) -> bool:
-    """Whether the cell computes as Keras's own ConvLSTMCell."""
-    method = getattr(type(cell), "call", None)
-    return getattr(method, "__wrapped__", method) is _CALL
+    """Whether the cell computes as Keras's own ConvLSTMCell; tf_keras's is the same."""
+    own = as_written(type(cell), "call")
+    if own is _CALL:
+        return True
+    module = getattr(own, "__module__", "")
+    return module == "tf_keras.src.layers.rnn.base_conv_lstm"
+
+
+def conv_lstm_start(cell: Any, sequences: Any) -> list[Any]:
+    """Zeros for h and c, as the layer has them.
+
+    Args:
+        cell: a built ConvLSTMCell.
+        sequences: (B, T, …, C) or channels first.
+    """
+    first = cell.data_format == "channels_first"
+    behind = list(sequences.shape[2:])
+    inside = behind if first else [behind[-1], *behind[:-1]]
+    probe = tf.zeros([1, *inside])
+    y = _convolved(probe, cell.kernel, cell.padding, cell.strides, cell.dilation_rate)
+    sizes = [cell.filters, *y.shape[2:]] if first else [*y.shape[2:], cell.filters]
+    return [tf.zeros([tf.shape(sequences)[0], *sizes]) for _ in range(2)]
 
 
 def conv_lstm_step(cell: Any, x: Any, states: Any) -> tuple[Any, list[Any]]:

@@ -24,6 +24,7 @@ __all__ = [
     "cell_state",
     "framework_of",
     "frameworks",
+    "is_stack",
     "keras2",
     "state_structure",
     "takes",
@@ -143,11 +144,11 @@ def framework_of(thing: Any) -> Framework | None:
 
 
 def zero_state(layer: Any, sequences: Any) -> Any:
-    """The layer's own initial state for sequences (B, T, F)."""
-    batch = tf.shape(sequences)[0]
+    """The layer's own initial state for sequences (B, T, F), or a nest of them."""
+    batch = tf.shape(keras.tree.flatten(sequences)[0])[0]
     if framework_of(layer) is KERAS:
         return layer.get_initial_state(batch_size=batch)
-    return layer.cell.get_initial_state(inputs=None, batch_size=batch, dtype=tf.float32)
+    return cell_state(layer.cell, batch)
 
 
 def state_structure(layer: Any) -> Any:
@@ -157,14 +158,36 @@ def state_structure(layer: Any) -> Any:
     return cell_state(layer.cell)
 
 
-def cell_state(cell: Any) -> Any:
-    """A cell's own initial state for one row; zeros where it does not say, as in Keras's RNN."""
-    if not hasattr(cell, "get_initial_state"):
-        sizes = cell.state_size if isinstance(cell.state_size, (list, tuple)) else [cell.state_size]
-        return [tf.zeros((1, size)) for size in sizes]
-    if framework_of(cell) is KERAS:
-        return cell.get_initial_state(batch_size=1)
-    return cell.get_initial_state(inputs=None, batch_size=1, dtype=tf.float32)
+def cell_state(cell: Any, batch: Any = 1) -> Any:
+    """A cell's own initial state; zeros of state_size where the cell does not say.
+
+    Args:
+        cell: any cell; need not be a layer.
+        batch: rows.
+    """
+    own = getattr(cell, "get_initial_state", None)
+    if own is None:
+        return _zeros(cell.state_size, batch)
+    if "inputs" in inspect.signature(own).parameters:  # as Keras 2 has it
+        return own(inputs=None, batch_size=batch, dtype=tf.float32)
+    return own(batch_size=batch)
+
+
+def _zeros(sizes: Any, batch: Any) -> Any:
+    """Zeros (B, …) for a size, a shape, or a nest of those."""
+    if isinstance(sizes, int):
+        return tf.zeros((batch, sizes))
+    if isinstance(sizes, tf.TensorShape):
+        return tf.zeros((batch, *sizes))
+    flat = [_zeros(one, batch) for one in sizes]
+    return type(sizes)(*flat) if hasattr(sizes, "_fields") else type(sizes)(flat)
+
+
+def is_stack(cell: Any) -> bool:
+    """Whether the cell chains others as Keras's own does, states in the order of the cells."""
+    call = as_written(type(cell), "call")
+    chained = any(call is framework.stacked for framework in frameworks())
+    return chained and not getattr(cell, "reverse_state_order", False)
 
 
 def takes(layer: Any, argument: str) -> bool:

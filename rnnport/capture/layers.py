@@ -12,7 +12,6 @@ from rnnport.capture.cells import flat_cells, read_cell, standard_kind
 from rnnport.capture.context import InputFact, OpaqueLayer, TraceContext
 from rnnport.capture.custom import Untraceable
 from rnnport.capture.framework import (
-    KERAS,
     as_written,
     framework_of,
     state_structure,
@@ -60,11 +59,14 @@ def rnn_call(
     initial_state: Any = None,
     mask: Any = None,
     training: Any = False,
+    constants: Any = None,
 ) -> Any:
-    """RNN.call, LSTM.call, GRU.call and SimpleRNN.call of standard cells become one marker."""
+    """RNN.call, LSTM.call, GRU.call and SimpleRNN.call: one marker where the cells are standard."""
     pair, input_order = context.take_half()
-    if not _standard_inside(layer):
-        return _other_call(context, original, layer, sequences, initial_state, mask, training)
+    if constants is not None or not _standard_inside(layer):
+        return _other_call(
+            context, original, layer, sequences, initial_state, mask, training, constants
+        )
     if initial_state is None and _own_initial_state(layer):
         initial_state = zero_state(layer, sequences)
     sequences = _floats(sequences)
@@ -113,14 +115,16 @@ def _other_call(
     initial_state: Any,
     mask: Any,
     training: Any,
+    constants: Any = None,
 ) -> Any:
     """A layer of other cells: traced cell by cell where Keras's own loop runs them."""
+    framework = framework_of(layer)
     reason = f"{type(layer).__name__} runs its steps in a loop of its own"
-    if framework_of(layer) is not KERAS:
-        reason = f"{type(layer.cell).__name__} is not a standard cell of tf_keras"
-    elif as_written(type(layer), "inner_loop") in KERAS.inner_loops:
+    if framework is not None and as_written(type(layer), "inner_loop") in framework.inner_loops:
         try:
-            return _traced_cells(context, layer, sequences, initial_state, mask, training)
+            return _traced_cells(
+                context, layer, sequences, initial_state, mask, training, constants
+            )
         except Untraceable as error:
             reason = str(error)
     context.opaque.append(OpaqueLayer(layer.name, type(layer).__name__, reason))
@@ -135,14 +139,16 @@ def _traced_cells(
     initial_state: Any,
     mask: Any,
     training: Any,
+    constants: Any,
 ) -> Any:
     """Custom cells traced for one step, standard cells of the same stack as ever."""
     if initial_state is None:
-        initial_state = layer.get_initial_state(batch_size=tf.shape(sequences)[0])
+        initial_state = zero_state(layer, sequences)
     states = list(initial_state) if tree.is_nested(initial_state) else [initial_state]
     states = tree.map_structure(_floats, states)
+    sequences = tree.map_structure(tf.convert_to_tensor, sequences)
     outputs, last, finals = run_cells(
-        context, layer, _floats(sequences), states, _flat_mask(mask), training
+        context, layer, sequences, states, _flat_mask(mask), training, constants
     )
     return _results(layer, outputs, last, states, finals)
 

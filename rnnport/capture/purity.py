@@ -67,6 +67,8 @@ def _countables(cell: Any) -> dict[_Place, tuple[Any, float | int | str]]:
         for key, value in vars(part).items():
             if key in _OWN:
                 continue
+            if key.startswith("_") and not isinstance(part, keras.layers.Layer):
+                continue  # tf_keras counts calls in names of its own
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 found[id(part), key] = part, value
             elif isinstance(value, (list, dict, set)) and not key.startswith("_"):

@@ -19,7 +19,7 @@ Sizes = tuple[int | None, ...]
 Shapes = Mapping[ir.Value, Sizes]
 Rule = Callable[[ir.Node, list[Any]], list[Sizes] | None]
 
-HEAVY = {"MatMul", "Gemm", "Conv"}
+HEAVY = {"MatMul", "Gemm", "Conv", "Einsum"}
 """Worth the reshaping."""
 
 # fmt: off
@@ -124,6 +124,25 @@ def _conv(node: ir.Node, given: list[Any]) -> list[Sizes] | None:
     return [(int(weight.shape[0]), *(None for _ in x[1:]))]
 
 
+def _einsum(node: ir.Node, given: list[Any]) -> list[Sizes] | None:
+    """One operand of the sequence, its batch kept in front and met by nothing else."""
+    equation = node.attributes["equation"].as_string().replace(" ", "")
+    if "->" not in equation or "." in equation:
+        return None
+    left, result = equation.split("->")
+    sizes: dict[str, int | None] = {}
+    batches = []
+    for labels, one in zip(left.split(","), given, strict=True):
+        if isinstance(one, tuple):
+            batches.append(labels[0])
+            sizes |= dict(zip(labels[1:], one, strict=True))
+        else:
+            sizes |= dict(zip(labels, one.shape, strict=True))
+    if len(batches) != 1 or batches[0] in sizes or not result.startswith(batches[0]):
+        return None
+    return [tuple(sizes[label] for label in result[1:])]
+
+
 def _transpose(node: ir.Node, given: list[Any]) -> list[Sizes] | None:
     perm = list(node.attributes["perm"].as_ints()) if "perm" in node.attributes else [-1]
     if perm[0] != 0:
@@ -221,6 +240,7 @@ _RULES: dict[str, Rule] = {
     "MatMul": _matmul,
     "Gemm": _gemm,
     "Conv": _conv,
+    "Einsum": _einsum,
     "Transpose": _transpose,
     "Reshape": _reshape,
     "Unsqueeze": _unsqueeze,

@@ -13,6 +13,7 @@ from keras import tree
 
 from rnnport.capture import layers
 from rnnport.capture.context import OpaqueLayer, TraceContext
+from rnnport.capture.conv_lstm import conv_lstm_start, is_conv_lstm
 from rnnport.capture.framework import as_written
 from rnnport.capture.keras2.cudnn import is_cudnn, standing_in
 from rnnport.capture.keras2.stateless import zero_start
@@ -40,35 +41,37 @@ def rnn_call(
         )
         return _swapped(layer, y)
 
-    reason = _obstacle(layer, inputs, constants)
+    sequence, states, constants = _split(layer, inputs, initial_state, constants)
+    reason = _obstacle(sequence)
     if reason:
         context.take_half()
         context.opaque.append(OpaqueLayer(layer.name, type(layer).__name__, reason))
         with context.standing_aside():
             return _swapped(layer, as_keras())
-    sequence, states = _split(inputs, initial_state)
     if layer.time_major:
-        sequence, mask = _swap(sequence), None if mask is None else _swap(tree.flatten(mask)[0])
-    outputs = layers.rnn_call(context, as_keras, layer, sequence, states, mask, training)
-    return _swapped(layer, list(outputs) if isinstance(outputs, tuple) else outputs)
+        sequence = tree.map_structure(_swap, sequence)
+        mask = None if mask is None else _swap(tree.flatten(mask)[0])
+    outputs = layers.rnn_call(context, as_keras, layer, sequence, states, mask, training, constants)
+    if layer.return_state and isinstance(outputs, tuple):
+        outputs = list(outputs)
+    return _swapped(layer, outputs)
 
 
-def _obstacle(layer: Any, inputs: Any, constants: Any) -> str:
+def _obstacle(sequence: Any) -> str:
     """Why the call cannot be brought into Keras 3's form; empty where it can."""
-    if constants is not None or layer._num_constants:
-        return "it is given constants"
-    leaves = inputs if isinstance(inputs, list) else tree.flatten(inputs)
-    if not isinstance(inputs, list) and tree.is_nested(inputs):
-        return "its sequence is nested"
-    ragged = any(isinstance(leaf, tf.RaggedTensor) for leaf in leaves)
+    ragged = any(isinstance(leaf, tf.RaggedTensor) for leaf in tree.flatten(sequence))
     return "its sequence is ragged" if ragged else ""
 
 
-def _split(inputs: Any, initial_state: Any) -> tuple[Any, Any]:
-    """The sequence and its initial state, which functional models hand over in one list."""
+def _split(
+    layer: Any, inputs: Any, initial_state: Any, constants: Any = None
+) -> tuple[Any, Any, Any]:
+    """Sequence, initial state and constants, which functional models hand over in one list."""
     if not isinstance(inputs, list):
-        return inputs, initial_state
-    return inputs[0], inputs[1:] or initial_state
+        return inputs, initial_state, constants
+    count = getattr(layer, "_num_constants", 0) or 0
+    end = len(inputs) - count
+    return inputs[0], inputs[1:end] or initial_state, inputs[end:] if count else constants
 
 
 def _swap(x: Any) -> Any:
@@ -77,12 +80,12 @@ def _swap(x: Any) -> Any:
 
 
 def _swapped(layer: Any, outputs: Any) -> Any:
-    """The sequence among the outputs with batch and time exchanged, where time comes first."""
+    """The sequences among the outputs with batch and time exchanged, where time comes first."""
     if not (layer.time_major and layer.return_sequences):
         return outputs
-    if not isinstance(outputs, (list, tuple)):
-        return _swap(outputs)
-    return [_swap(outputs[0]), *outputs[1:]]
+    if not layer.return_state:
+        return tree.map_structure(_swap, outputs)
+    return [tree.map_structure(_swap, outputs[0]), *outputs[1:]]
 
 
 def cudnn_call(
@@ -101,15 +104,30 @@ def cudnn_call(
 
 
 def conv_rnn_call(
-    context: TraceContext, original: Any, layer: Any, inputs: Any, *args: Any, **kwargs: Any
+    context: TraceContext,
+    original: Any,
+    layer: Any,
+    inputs: Any,
+    mask: Any = None,
+    training: Any = None,
+    initial_state: Any = None,
+    constants: Any = None,
 ) -> Any:
-    """ConvLSTM1D, 2D and 3D, left to tf2onnx."""
-    context.take_half()
-    context.opaque.append(
-        OpaqueLayer(layer.name, type(layer).__name__, "its cell is a convolutional one")
-    )
-    with context.standing_aside():
-        return original(zero_start(layer), inputs, *args, **kwargs)
+    """ConvLSTM1D, 2D and 3D: their cell traced for one step, as Keras 3's."""
+    layer = zero_start(layer)
+    sequence, states, constants = _split(layer, inputs, initial_state, constants)
+    if constants is not None or not is_conv_lstm(layer.cell):
+        context.take_half()
+        reason = "its cell is a convolution of its own kind"
+        context.opaque.append(OpaqueLayer(layer.name, type(layer).__name__, reason))
+        with context.standing_aside():
+            return original(
+                layer, inputs, mask=mask, training=training, initial_state=initial_state
+            )
+    if states is None:
+        states = conv_lstm_start(layer.cell, sequence)
+    outputs = layers.rnn_call(context, original, layer, sequence, states, mask, training)
+    return list(outputs) if isinstance(outputs, tuple) else outputs
 
 
 def bidirectional_call(
@@ -125,12 +143,12 @@ def bidirectional_call(
     """Bidirectional.call: both directions in the input's time order and marked as a pair."""
     forward, backward = layer.forward_layer, layer.backward_layer
     plain = all(is_cudnn(one) or layers.plain_recurrent(one) for one in (forward, backward))
-    if not plain or not backward.go_backwards or _obstacle(layer, inputs, constants):
+    if not plain or not backward.go_backwards or constants is not None or layer._num_constants:
         extra = {} if constants is None else {"constants": constants}
         return original(
             layer, inputs, training=training, mask=mask, initial_state=initial_state, **extra
         )
-    sequence, states = _split(inputs, initial_state)
+    sequence, states, _ = _split(layer, inputs, initial_state)
     merged = layers.both_directions(context, layer, sequence, states, mask, training)
     return list(merged) if isinstance(merged, tuple) else merged
 

@@ -35,7 +35,7 @@ class CustomSpec:
     """One call of a recurrent layer whose cell is traced for one step.
 
     Node inputs: every sequence (B, T, …), then every initial state (B, …), then in a masked stream
-    every output carried (B, …), then the mask (B, T) or (B, T, U) bool where `has_mask`.
+    every output carried (B, …), then the mask (B, T, …) bool where `has_mask`.
     Node outputs: for every output of the cell the sequence (B, T, …) and the last one (B, …), then
     every final state (B, …), then in a masked stream every next output carried.
     Attribute `body`: a graph from a step of every sequence and the old states to the outputs and
@@ -53,7 +53,7 @@ class CustomSpec:
         zero_output_for_mask: masked outputs are zero instead of the last output repeated.
         unreversed_zeros: as in RecurrentSpec.
         has_mask: a mask is given.
-        unit_mask: the mask is (B, T, U).
+        mask_axes: how many axes the mask has beyond (B, T): it then masks parts of a step.
         channels_first: the body computes with channels in front of the other sizes, while the node
             takes and gives everything with channels last.
         inner: starts anew for every step of an outer sequence; never carried in a stream.
@@ -71,7 +71,7 @@ class CustomSpec:
     zero_output_for_mask: bool = False
     unreversed_zeros: bool = False
     has_mask: bool = False
-    unit_mask: bool = False
+    mask_axes: int = 0
     channels_first: bool = False
     inner: bool = False
     stream: bool = False

@@ -71,6 +71,15 @@ def test_k14_masks(options: dict[str, Any], tmp_path: Path) -> None:
     proven(model, tmp_path)
 
 
+@pytest.mark.parametrize("rank", SIZES)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_k14_masking_of_single_pixels(rank: int, backwards: bool, tmp_path: Path) -> None:
+    """Keras's Masking marks every pixel on its own: (B, T, …), and the layer holds each."""
+    x = keras.Input((None, *SIZES[rank], 2), name="x")
+    layer = conv_lstm(rank, padding="same", return_sequences=True, go_backwards=backwards)
+    proven(lively(keras.Model(x, layer(L.Masking(0.0)(x)))), tmp_path)
+
+
 def test_k14_stateful(tmp_path: Path) -> None:
     model = keras.Sequential(
         [keras.Input(batch_shape=(2, None, *SIZES[2], 2)), conv_lstm(2, stateful=True)]

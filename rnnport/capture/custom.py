@@ -35,7 +35,7 @@ class CustomCall:
         step: (input, states) to (output, new states), one step of the cell.
         sequences: a tensor (B, T, …), or a nest of them.
         states: nest of initial states (B, …), as `step` takes it.
-        mask: (B, T) or (B, T, U) bool, or None.
+        mask: (B, T) or with further axes of a step, bool, or None.
         go_backwards: as in CustomSpec.
         zero_output_for_mask: as in CustomSpec.
         unreversed_zeros: as in CustomSpec.
@@ -114,7 +114,7 @@ def custom_call(context: TraceContext, call: CustomCall) -> tuple[Any, Any, list
         zero_output_for_mask=call.zero_output_for_mask,
         unreversed_zeros=call.unreversed_zeros,
         has_mask=call.mask is not None,
-        unit_mask=call.mask is not None and len(call.mask.shape) == 3,
+        mask_axes=0 if call.mask is None else len(call.mask.shape) - 2,
         channels_first=call.channels_first,
         inner=context.inner > 0,
     )
@@ -144,6 +144,8 @@ def _require_batch(call: CustomCall, sequences: Sequence[Any], states: Sequence[
             raise Untraceable(f"a state of shape {tuple(tensor.shape)} has no batch axis")
         if any(size is None for size in tensor.shape[1:]):
             raise Untraceable(f"a state of shape {tuple(tensor.shape)} has an open size")
+        if call.mask is not None and len(call.mask.shape) > rank + 1:
+            raise Untraceable(f"a mask {tuple(call.mask.shape)} has more axes than a state")
 
 
 def _require_states(call: CustomCall, old: Sequence[Any], new: Sequence[Any]) -> None:

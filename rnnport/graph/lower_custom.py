@@ -28,7 +28,7 @@ class _Work:
         sequences: (T, B, …) each.
         states: (B, …) each.
         held: outputs carried in a masked stream, (B, …) each.
-        mask: (T, B, 1) or (T, B, U) bool, or None.
+        mask: (T, B, 1) or (T, B, …) bool, or None.
         batch: the name of the body's batch. A name of its own: inside TimeDistributed it is not
             the model's, and onnxruntime reuses memory between values whose sizes have one name.
     """
@@ -66,7 +66,8 @@ def lower_custom(emit: Emitter, spec: CustomSpec, node: ir.Node) -> tuple[list[i
     inner, scanned, hoisted = _hoist(work, inputs)
     before, carried = list(work.states), old
     if work.mask is not None:
-        valid = _input(f"{work.batch}/valid", ir.DataType.BOOL, [work.batch, f"{work.batch}/M"])
+        axes = [f"{work.batch}/M{n}" for n in range(max(1, spec.mask_axes))]
+        valid = _input(f"{work.batch}/valid", ir.DataType.BOOL, [work.batch, *axes])
         inner, scanned = [*inner, valid], [*scanned, work.mask]
         new = _choose(work, valid, new, old, [s for _, s in spec.states])
         if work.repeats:
@@ -145,10 +146,11 @@ def _outside(work: _Work, x: ir.Value, sizes: Sequence[int]) -> ir.Value:
 
 
 def _time_major_mask(emit: Emitter, spec: CustomSpec, mask: ir.Value) -> ir.Value:
-    """(B, T) to (T, B, 1); (B, T, U) to (T, B, U)."""
-    if not spec.unit_mask:
+    """(B, T) to (T, B, 1); (B, T, …) to (T, B, …)."""
+    if not spec.mask_axes:
         mask = emit.op("Unsqueeze", mask, emit.ints(2))
-    return emit.op("Transpose", mask, perm=[1, 0, 2])
+    behind = range(2, 2 + max(1, spec.mask_axes))
+    return emit.op("Transpose", mask, perm=[1, 0, *behind])
 
 
 def _input(name: str, dtype: ir.DataType | None, shape: Sequence[int | str]) -> ir.Value:
@@ -222,16 +224,27 @@ def _choose(
 ) -> list[ir.Value]:
     """The new values on valid steps, the old ones on masked steps."""
     return [
-        work.write.op("Where", _widened(work.write, valid, len(s)), n, o)
+        work.write.op("Where", _inner_mask(work, valid, len(s)), n, o)
         for n, o, s in zip(new, old, sizes, strict=True)
     ]
 
 
-def _widened(emit: Emitter, mask: ir.Value, inner: int) -> ir.Value:
-    """(B, M) against values (B, …) with so many axes behind the batch."""
-    if inner < 2:
+def _inner_mask(work: _Work, mask: ir.Value, inner: int) -> ir.Value:
+    """(B, M…) against values of the body with so many axes behind the batch."""
+    spec = work.spec
+    if not (spec.channels_first and spec.mask_axes and inner > 1):
+        return _widened(work, work.write, mask, inner, 1)
+    # Its axes are sizes of the image, in front of which the body has the channels.
+    apart = work.write.op("Unsqueeze", mask, work.write.ints(1))
+    return _widened(work, work.write, apart, inner - 1, 2)
+
+
+def _widened(work: _Work, emit: Emitter, mask: ir.Value, inner: int, front: int) -> ir.Value:
+    """A mask with so many axes behind those in front."""
+    own = max(1, work.spec.mask_axes)
+    if inner <= own:
         return mask
-    return emit.op("Unsqueeze", mask, emit.ints(*range(2, inner + 1)))
+    return emit.op("Unsqueeze", mask, emit.ints(*range(front + own, front + inner)))
 
 
 def _zeros(work: _Work, sizes: Sequence[int], like: ir.Value) -> ir.Value:
@@ -324,12 +337,11 @@ def _given(work: _Work, y: ir.Value, sizes: Sequence[int]) -> list[ir.Value]:
     mask = emit.flip(work.mask, 0) if spec.go_backwards else work.mask  # processing order
     at_end = emit.op("Gather", mask, emit.integer(-1), axis=0)
     zero = emit.real(0.0)
-    last = emit.op("Where", _widened(emit, at_end, len(sizes)), last, zero)
+    last = emit.op("Where", _widened(work, emit, at_end, len(sizes), 1), last, zero)
     chosen = emit.flip(mask, 0) if spec.unreversed_zeros else mask
-    column = emit.op("Transpose", chosen, perm=[1, 0, 2])
-    if len(sizes) > 1:
-        column = emit.op("Unsqueeze", column, emit.ints(*range(3, len(sizes) + 2)))
-    return [emit.op("Where", column, whole, zero), last]
+    behind = list(range(2, 2 + max(1, spec.mask_axes)))
+    column = emit.op("Transpose", chosen, perm=[1, 0, *behind])
+    return [emit.op("Where", _widened(work, emit, column, len(sizes), 2), whole, zero), last]
 
 
 def _reason(spec: CustomSpec, hoisted: Sequence[ir.Node]) -> str:

@@ -135,6 +135,7 @@ def manifest_of(
         handoff=handoff.verdict,
         generate=settings.generate,
         notes=_notes(source, built),
+        conditioning=built.conditioning,
         parity=[*built.checks, *stream.checks, *handoff.checks],
     )
 
@@ -159,6 +160,11 @@ def _notes(source: Source, built: Built) -> list[str]:
         notes.append("stateful layers start from zero state in model.onnx")
     if source.original is not None:
         notes.append(policy_note(source.policies, _policy_differences(source, built)))
+    notes += [
+        f"output {name!r} is ill-conditioned on random inputs: last bits of the weights move it by "
+        f"{move:.1e}, so that it was held to that; compare it on inputs of your own"
+        for name, move in built.conditioning.items()
+    ]
     if not built.passed:
         failed = [c.name for c in built.checks if not c.passed]
         notes.append(f"parity checks failed at export: {', '.join(failed)}")

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from rnnport.custom import CustomSpec, Sizes
 from rnnport.graph.bodies import body_of
+from rnnport.graph.einsum import as_product
 from rnnport.graph.emit import Emitter
 from rnnport.graph.hoist import HEAVY, hoistable
 
@@ -174,19 +175,25 @@ def _hoist(
     for value, sequence, sizes in zip(inputs, work.sequences, steps, strict=True):
         if any(use.node in moved for use in value.uses()):
             folded[value] = _fold(emit, sequence, sizes)
+    results: dict[ir.Value, ir.Value] = {}
     for node in moved:
         body.remove(node)
         for index, own in enumerate(node.inputs):
             if own in folded:
                 node.replace_input_with(index, folded[own])
-        emit.add(node)
+        product = as_product(emit, node) if node.op_type == "Einsum" else None
+        if product is None:
+            emit.add(node)
+        else:
+            node.outputs[0].replace_all_uses_with(product)
+            results[node.outputs[0]] = product
     inner, scanned = [], []
     for value, sequence in zip(inputs, work.sequences, strict=True):
         if value.uses():
             inner.append(value)
             scanned.append(sequence)
     members = set(moved)
-    for result in [v for node in moved for v in node.outputs]:
+    for result in [results.get(v, v) for node in moved for v in node.outputs]:
         readers = [use for use in result.uses() if use.node not in members]
         if readers:
             step = ir.Value(name=f"{result.name}/step", type=result.type)

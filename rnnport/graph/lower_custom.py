@@ -186,6 +186,8 @@ def _hoist(
             emit.add(node)
         else:
             node.outputs[0].replace_all_uses_with(product)
+            for index in range(len(node.inputs)):  # it must not count as a reader of the weight
+                node.replace_input_with(index, None)
             results[node.outputs[0]] = product
     inner, scanned = [], []
     for value, sequence in zip(inputs, work.sequences, strict=True):

@@ -53,6 +53,7 @@ class TraceContext:
         activations: activation id to spec.
         keep: objects whose id is a key above, kept alive.
         names: how often each name was asked for.
+        notes: for the manifest.
         variables: values by name, of TensorFlow 1 code.
         arrays: TensorArray id to the sequence that was unstacked into it.
         probe: notes what the function of a raw_rnn reads; None but while it is looked at.
@@ -72,6 +73,7 @@ class TraceContext:
     activations: dict[int, Activation] = field(default_factory=dict)
     keep: list[Any] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     variables: Mapping[str, Any] = field(default_factory=dict)
     arrays: dict[int, Any] = field(default_factory=dict)
     probe: Any = None

@@ -240,6 +240,8 @@ def _blame(
     blame = find_blame(reference, inputs, beginning, time, end)
     if blame is not None:
         return _no(blame.reason, blame.layer)
+    if lengths := built.traced.context.lengths:
+        return _no("lengths say where each row ends, which a stream cannot know", lengths[0])
     failed = next(check for check in checks if not check.passed)
     seen = failed.note or f"output {failed.output!r} differs by {failed.error:.2g}"
     return _no(f"chunks do not add up to the whole run ({failed.name}: {seen})", source.name)

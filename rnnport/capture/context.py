@@ -55,6 +55,7 @@ class TraceContext:
         names: how often each name was asked for.
         notes: for the manifest.
         variables: values by name, of TensorFlow 1 code.
+        lengths: layers of TensorFlow 1 code that were told where each row ends.
         arrays: TensorArray id to the sequence that was unstacked into it.
         probe: notes what the function of a raw_rnn reads; None but while it is looked at.
         inner: how many TimeDistributed layers stand around the call.
@@ -75,6 +76,7 @@ class TraceContext:
     names: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     variables: Mapping[str, Any] = field(default_factory=dict)
+    lengths: list[str] = field(default_factory=list)
     arrays: dict[int, Any] = field(default_factory=dict)
     probe: Any = None
     inner: int = 0

@@ -80,10 +80,12 @@ def run_whole(run: LegacyRun, cell: Any, x: Any, state: Any) -> tuple[Any, Any]:
     """
     with run.context.standing_aside(), _same_variables():  # makes them under their names
         cell(nest.map_structure(lambda s: s[:, 0], x), state)
+    if run.mask is not None:
+        run.context.lengths.append(run.name)
     starts = nest.map_structure(tf.convert_to_tensor, states_of(cell, state))
     parts = parts_of(cell)
     fresh = all(map(all_zeros, nest.flatten(starts)))
-    work = _Pass(run, iter(starts), fresh, many=len(starts) > 1)
+    work = _Pass(run, iter(starts), fresh, count=len(starts))
     y = work.through(parts, x)
     if run.mask is not None and isinstance(parts[-1], Residual):
         y = tf.where(run.mask[:, :, tf.newaxis], y, tf.zeros_like(y))
@@ -106,14 +108,14 @@ class _Pass:
         run: what the parts share.
         starts: initial states of every part in turn.
         fresh: all of them are zero.
-        many: more than one cell.
+        count: how many cells there are.
         finals: final states of the parts passed, as `starts` nests them.
     """
 
     run: LegacyRun
     starts: Iterator[Any]
     fresh: bool
-    many: bool
+    count: int
     finals: list[Any] = field(default_factory=list)
 
     def through(self, parts: Sequence[Part], x: Any) -> Any:
@@ -142,11 +144,10 @@ class _Pass:
             given["output"] = y
             return nest.flatten(y), nest.flatten(new)
 
-        name = run.name or getattr(cell, "name", type(cell).__name__)
         whole, _, finals = custom_call(
             run.context,
             CustomCall(
-                name=f"{name}_cell{len(self.finals)}" if self.many else name,
+                name=self._name([cell]),
                 layer_kind=type(cell).__name__,
                 cell=cell,
                 step=step,
@@ -162,12 +163,17 @@ class _Pass:
             whole = [tf.reverse(y, [1]) for y in whole]
         return nest.pack_sequence_as(given["output"], whole)
 
+    def _name(self, cells: Sequence[Any]) -> str:
+        """The scope, with the number of the first of these cells where they are not all."""
+        name = self.run.name or getattr(cells[0], "name", type(cells[0]).__name__)
+        return name if len(cells) == self.count else f"{name}_cell{len(self.finals)}"
+
     def _chain(self, chain: Sequence[Any], x: Any) -> Any:
         if not chain:
             return x
         run, context = self.run, self.run.context
         kinds = [type(cell).__name__ for cell in chain]
-        name = run.name or chain[0].name
+        name = self._name(chain)
         spec = RecurrentSpec(
             name=name,
             layer_kind=kinds[0] if len(kinds) == 1 else f"MultiRNNCell({', '.join(kinds)})",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-__all__ = ["HEAVY", "hoistable"]
+__all__ = ["HEAVY", "hoistable", "sizes_of_early"]
 
 Sizes = tuple[int | None, ...]
 Shapes = Mapping[ir.Value, Sizes]
@@ -42,6 +42,16 @@ def hoistable(body: ir.Graph, steps: Mapping[ir.Value, Sizes]) -> list[ir.Node]:
         body: of one step.
         steps: its inputs that come from a sequence, and their sizes.
     """
+    found, _ = _early(body, steps)
+    return found if any(node.op_type in HEAVY for node in found) else []
+
+
+def sizes_of_early(body: ir.Graph, steps: Mapping[ir.Value, Sizes]) -> Shapes:
+    """Every value that the inputs alone decide, and its sizes; arguments as of `hoistable`."""
+    return _early(body, steps)[1]
+
+
+def _early(body: ir.Graph, steps: Mapping[ir.Value, Sizes]) -> tuple[list[ir.Node], Shapes]:
     shapes: dict[ir.Value, Sizes] = dict(steps)
     found = []
     for node in body:
@@ -50,7 +60,7 @@ def hoistable(body: ir.Graph, steps: Mapping[ir.Value, Sizes]) -> list[ir.Node]:
         if sizes is not None and not any(v.is_graph_output() for v in node.outputs):
             shapes.update(zip(node.outputs, sizes, strict=True))
             found.append(node)
-    return found if any(node.op_type in HEAVY for node in found) else []
+    return found, shapes
 
 
 def _sizes(node: ir.Node, shapes: Shapes) -> list[Sizes] | None:

@@ -12,6 +12,7 @@ from rnnport.custom import CustomSpec, Sizes
 from rnnport.graph.bodies import body_of
 from rnnport.graph.emit import Emitter
 from rnnport.graph.hoist import HEAVY, hoistable
+from rnnport.graph.split_product import split_products
 
 __all__ = ["lower_custom"]
 
@@ -169,7 +170,9 @@ def _hoist(
     """
     emit, body = work.emit, work.body
     steps = [work.spec.inside(sizes) for sizes in work.spec.steps]
-    moved = hoistable(body, dict(zip(inputs, steps, strict=True)))
+    known = dict(zip(inputs, steps, strict=True))
+    split_products(body, known, emit.weights)
+    moved = hoistable(body, known)
     folded: dict[ir.Value | None, ir.Value] = {}
     for value, sequence, sizes in zip(inputs, work.sequences, steps, strict=True):
         if any(use.node in moved for use in value.uses()):

@@ -214,16 +214,28 @@ def _split(node: ir.Node, given: list[Any]) -> list[Sizes] | None:
     return [_with(x, axis, part) for part in parts]
 
 
+_END = 2**31 - 1
+
+
 def _slice(node: ir.Node, given: list[Any]) -> list[Sizes] | None:
+    """Not along the batch, unless that is taken whole, as TensorFlow's slices spell it."""
     x, *arguments = given
     if not isinstance(x, tuple) or len(arguments) < 3 or arguments[2] is None:
         return None
-    axes = [int(a) % (len(x) + 1) for a in arguments[2].ravel()]
-    if 0 in axes:
+    if any(isinstance(a, tuple) for a in arguments):
         return None
-    sizes = x
-    for axis in axes:
-        sizes = _with(sizes, axis, None)
+    starts, ends, axes, *steps = ([int(n) for n in a.ravel()] for a in arguments if a is not None)
+    strides = steps[0] if steps else [1] * len(axes)
+    sizes: Sizes = x
+    for start, end, axis, stride in zip(starts, ends, axes, strides, strict=True):
+        axis %= len(x) + 1
+        if axis == 0:
+            if (start, stride) != (0, 1) or end < _END:
+                return None
+            continue
+        whole = x[axis - 1]
+        cut = None if whole is None else len(range(whole)[slice(start, end, stride)])
+        sizes = _with(sizes, axis, cut if stride > 0 else None)
     return [sizes]
 
 

@@ -64,6 +64,12 @@ def t4_projection_among_standard_cells(x: Any, n: Any) -> Any:
     return nn.dynamic_rnn(cells.MultiRNNCell(stack), x, sequence_length=n, dtype=tf.float32)
 
 
+@case(tf.TensorSpec([None, None, 160], tf.float32), N)
+def t2_projection_of_a_wide_input(x: Any, n: Any) -> Any:
+    cell = cells.LSTMCell(20, num_proj=12, use_peepholes=True)
+    return nn.dynamic_rnn(cell, x, sequence_length=n, dtype=tf.float32)
+
+
 def _gated(x: Any, y: Any) -> Any:
     return tf.tanh(x) * y + 0.5 * x
 

@@ -29,6 +29,7 @@ ROWS: dict[str, tuple[dict[str, int], bool]] = {
     "t2_projection_and_clipping": ({"Scan": 1}, True),
     "t2_cell_clip": ({"Scan": 1}, True),
     "t2_projection_state_in": ({"Scan": 1}, False),
+    "t2_projection_of_a_wide_input": ({"Scan": 1}, False),
     "t2_projection_bidirectional": ({"Scan": 2}, False),
     "t2_projection_one_sided": ({"GRU": 1, "Scan": 1}, False),
     "t3_gru": ({"GRU": 1}, True),
@@ -142,6 +143,14 @@ def test_lengths_are_why_a_row_does_not_stream(exported: Path, row: str) -> None
     streamable = opened(exported, row).manifest.streamable
     assert streamable.layer == "rnn"
     assert streamable.reason == "lengths say where each row ends, which a stream cannot know"
+
+
+def test_the_product_of_a_wide_input_is_done_for_all_steps_at_once(exported: Path) -> None:
+    hoisted = "MatMul on the input alone done for all steps at once"
+    (wide,) = opened(exported, "t2_projection_of_a_wide_input").manifest.layers
+    assert wide.reason == f"LSTMCell has no formula of its own in ONNX; {hoisted}"
+    (narrow,) = opened(exported, "t2_projection_and_clipping").manifest.layers
+    assert hoisted not in narrow.reason
 
 
 def test_cells_of_a_stack_are_reported_one_by_one(exported: Path) -> None:

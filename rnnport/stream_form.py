@@ -120,9 +120,8 @@ def _no(reason: str, layer: str = "") -> Streamable:
 
 def _obstacle(source: Source, built: Built) -> Streamable | None:
     """What can be said before anything is lifted."""
-    for layer in built.layers:
-        if layer.lowering == "tf2onnx":
-            return _no(f"{layer.reason}; its state stays inside the graph", layer.name)
+    for layer in built.traced.context.opaque:
+        return _no(f"{layer.reason}; its state stays inside the graph", layer.name)
     steps = _steps(built.skeleton) or layer_of_cell(source) is not None
     if not any(port.has_time for port in built.plan.ports) and not steps:
         fixed = next((f for f in built.plan.fixed if f.axis == 1), None)

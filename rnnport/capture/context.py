@@ -31,11 +31,13 @@ class InputFact:
 
 @dataclass(frozen=True)
 class OpaqueLayer:
-    """A recurrent layer that rnnport left to tf2onnx, and why."""
+    """A recurrent layer whose loop rnnport cannot open: left to tf2onnx as a rule; and why."""
 
     name: str
     kind: str
     reason: str
+    lowering: str = "tf2onnx"
+    units: tuple[int, ...] = ()
 
 
 @dataclass
@@ -45,7 +47,7 @@ class TraceContext:
     Attributes:
         specs: marker token to the layer's call it stands for.
         facts: what Embedding and Masking layers revealed.
-        opaque: recurrent layers left to tf2onnx.
+        opaque: recurrent layers whose state stays inside the graph.
         suspended: handlers stand aside while positive.
         pair: name of the Bidirectional whose direction is being called.
         input_order: whether that direction gives its outputs in the input's time order.

@@ -269,7 +269,9 @@ def _build(
     unlowered = skeleton.copy()
     layers = lower(skeleton, settings.target)
     layers += [
-        LayerReport(name=o.name, kind=o.kind, units=[], lowering="tf2onnx", reason=o.reason)
+        LayerReport(
+            name=o.name, kind=o.kind, units=list(o.units), lowering=o.lowering, reason=o.reason
+        )
         for o in traced.context.opaque
     ]
     progress("running TensorFlow", 0.65)

@@ -12,6 +12,7 @@ from rnnport.graph.custom_work import Work
 from rnnport.graph.einsum import as_product
 from rnnport.graph.emit import Emitter
 from rnnport.graph.hoist import hoistable
+from rnnport.graph.split_product import split_products
 
 __all__ = ["Scanned", "hoist_out"]
 
@@ -39,7 +40,9 @@ def hoist_out(work: Work, inputs: Sequence[ir.Value]) -> Scanned:
         inputs: the body's inputs that are steps of a sequence.
     """
     steps = [work.spec.inside(sizes) for sizes in work.spec.steps]
-    moved = hoistable(work.body, dict(zip(inputs, steps, strict=True)))
+    known = dict(zip(inputs, steps, strict=True))
+    split_products(work.body, known, work.emit.weights)
+    moved = hoistable(work.body, known)
     results = _move(work, inputs, steps, moved)
     inner, outer = [], []
     for value, sequence in zip(inputs, work.sequences, strict=True):

@@ -13,7 +13,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.support_rows import ROWS
+from tests.support_rows import FILES, ROWS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,7 +50,7 @@ def main() -> int:
 
 def run_tests(seen: Path) -> int:
     """The tests whose names name a row, in one process; their exit status."""
-    rows = " or ".join(f"_{row.lower()}_ or {row}" for row in ROWS)
+    rows = " or ".join([*(f"_{row.lower()}_ or {row}" for row in ROWS), *FILES])
     command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "tests.support_rows"]
     command += ["--support-json", str(seen), "-k", rows]
     return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode

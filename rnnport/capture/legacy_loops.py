@@ -6,13 +6,15 @@ is found however the code imported it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
 
 from rnnport.capture.context import OpaqueLayer, TraceContext
 from rnnport.capture.custom import Untraceable
-from rnnport.capture.legacy_run import LegacyRun, run_whole, why_left
+from rnnport.capture.legacy_run import LegacyRun, run_whole, same_variables, why_left
 from rnnport.capture.legacy_sequence import (
     are_steps,
     mask_of,
@@ -22,7 +24,7 @@ from rnnport.capture.legacy_sequence import (
     unstacked,
 )
 
-__all__ = ["dynamic_loop", "leave", "static_rnn"]
+__all__ = ["dynamic_loop", "left_alone", "static_rnn"]
 
 v1 = tf.compat.v1
 
@@ -47,8 +49,7 @@ def dynamic_loop(
             return turned(y), states
         except Untraceable as error:
             reason = str(error)
-    leave(context, cell, reason)
-    with context.standing_aside():
+    with left_alone(context, cell, reason):
         return original(
             cell, inputs, initial_state, *args, sequence_length=sequence_length, **kwargs
         )
@@ -77,13 +78,15 @@ def static_rnn(
             return unstacked(y, len(inputs)), states
         except Untraceable as error:
             reason = str(error)
-    leave(context, cell, reason)
-    with context.standing_aside():
+    with left_alone(context, cell, reason):
         return original(cell, inputs, initial_state, dtype, sequence_length, scope)
 
 
-def leave(context: TraceContext, cell: Any, reason: str) -> None:
-    """Remember that a loop goes to tf2onnx as it is, and why."""
+@contextmanager
+def left_alone(context: TraceContext, cell: Any, reason: str) -> Iterator[None]:
+    """A loop goes to tf2onnx as it is; remembers why. It may have made its variables already."""
     kind = type(cell).__name__
     name = v1.get_variable_scope().name or kind
     context.opaque.append(OpaqueLayer(name, kind, reason))
+    with context.standing_aside(), same_variables():
+        yield

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from rnnport.capture.context import TraceContext
 from rnnport.capture.custom import Untraceable
-from rnnport.capture.legacy_loops import leave
+from rnnport.capture.legacy_loops import left_alone
 from rnnport.capture.legacy_run import LegacyRun, run_whole, why_left
 from rnnport.capture.legacy_sequence import turned
 
@@ -71,8 +71,7 @@ def raw_rnn(
                 return _whole(context, cell, plain, scope)
             except Untraceable as error:
                 reason = str(error)
-    leave(context, cell, reason)
-    with context.standing_aside():
+    with left_alone(context, cell, reason):
         return original(cell, loop_fn, parallel_iterations, swap_memory, scope)
 
 

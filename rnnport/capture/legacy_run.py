@@ -29,7 +29,7 @@ from rnnport.capture.marker import emit
 from rnnport.capture.specs import static_shape
 from rnnport.recurrent import RecurrentSpec
 
-__all__ = ["LegacyRun", "run_whole", "why_left"]
+__all__ = ["LegacyRun", "run_whole", "same_variables", "why_left"]
 
 v1 = tf.compat.v1
 nest = tf.nest
@@ -78,7 +78,7 @@ def run_whole(run: LegacyRun, cell: Any, x: Any, state: Any) -> tuple[Any, Any]:
         UnsupportedModel: one step of a cell is not the same function each time.
         Untraceable: sizes that must be known are not.
     """
-    with run.context.standing_aside(), _same_variables():  # makes them under their names
+    with run.context.standing_aside(), same_variables():  # makes them under their names
         cell(nest.map_structure(lambda s: s[:, 0], x), state)
     if run.mask is not None:
         run.context.lengths.append(run.name)
@@ -92,7 +92,7 @@ def run_whole(run: LegacyRun, cell: Any, x: Any, state: Any) -> tuple[Any, Any]:
     return y, pack_states(cell, iter(work.finals))
 
 
-def _same_variables() -> AbstractContextManager[Any]:
+def same_variables() -> AbstractContextManager[Any]:
     """A cell called once more finds the variables it made, as within a loop."""
     scope: AbstractContextManager[Any] = v1.variable_scope(
         v1.get_variable_scope(), reuse=v1.AUTO_REUSE
@@ -139,7 +139,7 @@ class _Pass:
         given: dict[str, Any] = {}
 
         def step(inputs: Any, old: Any) -> Any:
-            with _same_variables():
+            with same_variables():
                 y, new = cell(nest.pack_sequence_as(x, inputs), nest.pack_sequence_as(state, old))
             given["output"] = y
             return nest.flatten(y), nest.flatten(new)

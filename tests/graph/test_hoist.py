@@ -11,7 +11,7 @@ import pytest
 
 from rnnport.graph.einsum import as_product
 from rnnport.graph.emit import Emitter
-from rnnport.graph.hoist import hoistable
+from rnnport.graph.hoist import hoistable, sizes_of_early
 
 
 def body(sizes: tuple[int | None, ...]) -> tuple[Emitter, ir.Value]:
@@ -142,3 +142,16 @@ def test_einsum_as_a_product(
     given = rng.standard_normal((5, *sizes)).astype("float32")
     (received,) = ort.InferenceSession(model).run(None, {"x": given})
     np.testing.assert_allclose(received, np.einsum(equation, given, array), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("end", "stop", "count"), [(2**31 - 1, 3, 2), (1, 3, 0), (2**31 - 1, 9, 2)]
+)
+def test_slices_that_take_every_row(end: int, stop: int, count: int) -> None:
+    """As TensorFlow spells x[:, 1:3], and with an end behind the last column."""
+    emit, x = body((4,))
+    cut = emit.op("Slice", x, emit.ints(0, 1), emit.ints(end, stop), emit.ints(0, 1))
+    rows = min(stop, 4) - 1
+    assert len(moved(emit, x, (4,), emit.op("MatMul", cut, weight(emit, rows, 2)))) == count
+    if count:
+        assert sizes_of_early(emit.graph, {x: (4,)})[cut] == (rows,)

@@ -15,7 +15,7 @@ State = v1.nn.rnn_cell.LSTMStateTuple
 
 
 class NASCell(RNNCell):  # type: ignore[misc]
-    """The cell an architecture search found: Zoph and Le 2017 (arXiv:1611.01578), appendix.
+    """The cell an architecture search found: Zoph and Le 2017 (arXiv:1611.01578).
 
     A tree over eight pairs of x_k = (W x)_k and m_k = (R h + b)_k. The leaves join a pair, the next
     four nodes join two leaves each; the memory joins the first of those.
@@ -61,7 +61,7 @@ class NASCell(RNNCell):  # type: ignore[misc]
 
 
 class UGRNNCell(RNNCell):  # type: ignore[misc]
-    """Update gate RNN: Collins, Sohl-Dickstein and Sussillo 2017 (arXiv:1611.09913), eq. 7 to 9.
+    """Update gate RNN: Collins, Sohl-Dickstein and Sussillo 2017 (arXiv:1611.09913).
 
     c = tanh(W_c [x, h] + b_c), g = sigmoid(W_g [x, h] + b_g), h' = g h + (1 - g) c.
     """
@@ -90,7 +90,7 @@ class UGRNNCell(RNNCell):  # type: ignore[misc]
 
 
 class GLSTMCell(RNNCell):  # type: ignore[misc]
-    """Group LSTM: Kuchaiev and Ginsburg 2017 (arXiv:1703.10722), section 2.3.
+    """Group LSTM: Kuchaiev and Ginsburg 2017 (arXiv:1703.10722).
 
     Input and output of the last step are cut into groups; each group has gates of its own from its
     own parts alone, and what they give is put side by side.
@@ -130,7 +130,7 @@ class GLSTMCell(RNNCell):  # type: ignore[misc]
 
 class GridLSTMCell(RNNCell):  # type: ignore[misc]
     """Two-dimensional Grid LSTM over time and frequency: Kalchbrenner et al. 2016
-    (arXiv:1507.01526), eq. 4 to 6, in the form of TF-LSTM.
+    (arXiv:1507.01526), in the form of TF-LSTM.
 
     The features of a step are cut into overlapping bands. From band to band runs one LSTM, in each
     band from step to step another; both see the band and what both gave before.

@@ -225,3 +225,19 @@ def t7_bidirectional_grid_lstm_cell(x: Any) -> Any:
 def t7_stack_with_a_standard_cell(x: Any) -> Any:
     stack = cells.MultiRNNCell([UGRNNCell(6), cells.LSTMCell(5), NASCell(4)])
     return nn.dynamic_rnn(stack, x, dtype=tf.float32)
+
+
+@case(SMALL)
+def t6_raw_fed_back(x: Any) -> Any:
+    """What each step reads is made from what the last one gave: no sequence to run over."""
+    cell = cells.LSTMCell(6, num_proj=4)
+    batch, steps = tf.shape(x)[0], tf.shape(x)[1]
+
+    def loop(time: Any, output: Any, state: Any, _: Any) -> Any:
+        over = tf.fill([batch], time >= steps)
+        if output is None:
+            return over, x[:, 0], cell.zero_state(batch, tf.float32), None, None
+        return over, v1.layers.dense(output, 6), state, output, None
+
+    y, s, _ = nn.raw_rnn(cell, loop)
+    return tf.transpose(y.stack(), [1, 0, 2]), s

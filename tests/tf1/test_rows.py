@@ -57,6 +57,7 @@ ROWS: dict[str, tuple[dict[str, int], bool]] = {
     "t6_state_saving_custom": ({"Scan": 1}, False),
     "t6_raw_custom": ({"Scan": 1}, False),
     "t6_custom_by_hand": ({}, False),
+    "t6_raw_fed_back": ({"Loop": 1}, False),
     "t7_nas_cell": ({"Scan": 1}, True),
     "t7_nas_cell_lengths": ({"Scan": 1}, False),
     "t7_ugrnn_cell": ({"Scan": 1}, True),
@@ -121,7 +122,8 @@ def test_row_is_fused(exported: Path, row: str) -> None:
     assert manifest.source["kind"] == "TensorFlow 1 code"
     assert manifest.source["framework"].startswith("tensorflow 2.")
     assert manifest.notes == NOTES.get(row, [])
-    assert "tf2onnx" not in [layer.lowering for layer in manifest.layers]
+    left = "tf2onnx" in [layer.lowering for layer in manifest.layers]
+    assert left == (row == "t6_raw_fed_back")
 
 
 @pytest.mark.parametrize("row", [row for row, (_, streams) in ROWS.items() if streams])
@@ -136,6 +138,11 @@ def test_row_streams_from_the_sessions_start(exported: Path, row: str) -> None:
         return
     pieces = [flat(stepper.feed(x[:, a:b]))[0] for a, b in ((0, 1), (1, 6), (6, 13))]
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), expected[0], rtol=0, atol=1e-5)
+
+
+def test_a_raw_loop_that_feeds_itself_stays_one(exported: Path) -> None:
+    (layer,) = opened(exported, "t6_raw_fed_back").manifest.layers
+    assert layer.reason == "raw_rnn's function does more than run the cell over a sequence"
 
 
 @pytest.mark.parametrize("row", ["t2_peepholes_lengths", "t6_raw", "t7_nas_cell_lengths"])

@@ -18,13 +18,12 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import hypothesis
-import keras
 from hypothesis import HealthCheck, Phase, given, settings
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests import sweep
+from tests import sweep, sweep_draw
 
 RARE = 10
 
@@ -35,7 +34,7 @@ class Tally:
     def __init__(self) -> None:
         self.drawn = 0
         self.options: Counter[tuple[str, str]] = Counter()
-        self.failures: list[tuple[sweep.Stack, str]] = []
+        self.failures: list[tuple[sweep_draw.Stack, str]] = []
         self.worst = 0.0
         self.streamed = self.bit_equal = 0
         self.worst_streamed = 0.0
@@ -73,11 +72,10 @@ def run(n: int, seed: int, causal: bool = False) -> Tally:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(sweep.stacks(causal=causal))
-        def example(stack: sweep.Stack) -> None:
+        @given(sweep_draw.stacks(causal=causal))
+        def example(stack: sweep_draw.Stack) -> None:
             tally.drawn += 1
-            tally.options.update(set(sweep.options(stack)))
-            keras.backend.clear_session()
+            tally.options.update(set(sweep_draw.options(stack)))
             try:
                 sweep.check(stack, Path(name) / "out", tally.see, tally.stream)
             except Exception as error:  # a refusal counts as a failure like any other

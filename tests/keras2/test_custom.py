@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 import rnnport
+from tests.keras2.cells import Minimal
 from tests.keras2.proving import Prove, assert_equal, functional
 from tests.tiny_keras import lively
 
@@ -89,26 +90,6 @@ def test_k9_dicts(prove: Prove, names: tuple[str, ...], shapes: tuple[Any, ...])
     renamed = dict(zip(("a_first", "b_second"), (inputs[name] for name in order), strict=True))
     outputs = L.RNN(Sensors(), return_sequences=True, return_state=True)(renamed)
     prove(lively(tf_keras.Model(inputs, outputs)), scan=1, streams=True)
-
-
-class Minimal(L.Layer):  # type: ignore[misc]
-    """A plain cell without get_initial_state."""
-
-    def __init__(self, units: int, **options: Any) -> None:
-        super().__init__(**options)
-        self.units = self.state_size = units
-
-    def build(self, shape: Any) -> None:
-        self.kernel = self.add_weight(shape=(shape[-1], self.units), name="kernel")
-        self.recurrent = self.add_weight(shape=(self.units, self.units), name="recurrent")
-
-    def get_config(self) -> Any:
-        return {**super().get_config(), "units": self.units}
-
-    def call(self, x: Any, states: Any, constants: Any = None) -> Any:
-        shift = 0.0 if constants is None else constants[0]
-        y = tf.tanh(tf.matmul(x, self.kernel) + tf.matmul(states[0], self.recurrent) + shift)
-        return y, [y]
 
 
 @pytest.mark.parametrize("mask", [False, True])

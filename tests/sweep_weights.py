@@ -1,0 +1,59 @@
+"""Random weights for random models: lively, and no worse conditioned than trained ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnnport.capture.open import open_source
+from rnnport.capture.reference import Reference
+from tests.sweep_draw import SATURATING, Stack
+
+_LARGE = 1e3
+
+
+def randomise(model: Any, stack: Stack) -> None:
+    """Weights lively enough that no output dies away, and stable as trained ones are.
+
+    In a chaotic or diverging network any two correct float32 runs part company: recurrent weights
+    are kept small, and all weights where a gate leaves 0…1, since such a gate lets states grow, or
+    stay at 0 for good.
+    """
+    rng = np.random.default_rng(stack.seed)
+    bounded = all(layer.recurrent_activation in SATURATING for layer in stack.layers)
+    _draw_weights(model, 1.0 if bounded else 0.4, rng)
+    if bounded and not any(layer.activation == "relu" for layer in stack.layers):
+        return
+    for _ in range(20):
+        outputs = _outputs(model)
+        if not all(np.abs(y).max() < _LARGE for y in outputs):
+            for weight in model.trainable_weights:
+                weight.assign(0.7 * weight)
+        elif any(np.ptp(y) == 0.0 for y in outputs):
+            _draw_weights(model, 0.4, rng)
+        else:
+            return
+
+
+def _draw_weights(model: Any, scale: float, rng: np.random.Generator) -> None:
+    for weight in model.trainable_weights:
+        path = getattr(weight, "path", weight.name)  # tf_keras has the whole path in the name
+        value = 0.3 * rng.standard_normal(weight.shape)
+        if len(weight.shape) > 1:
+            fan = 1 if "embedding" in path else int(np.prod(weight.shape[:-1]))
+            gain = 0.5 if "recurrent_kernel" in path else 1.2
+            value = gain * scale * rng.standard_normal(weight.shape)
+            value /= np.sqrt(fan)
+        weight.assign(value.astype("float32"))
+
+
+def _outputs(model: Any) -> list[np.ndarray]:
+    """What the model gives over as many steps as are compared; its states are left alone."""
+    rng, source = np.random.default_rng(0), open_source(model)
+    inputs = {}
+    for port in source.inputs:
+        shape = [size or (4, 30)[axis] for axis, size in enumerate(port.shape)]
+        drawn = rng.standard_normal(shape) if port.dtype == "float32" else np.ones(shape)
+        inputs[port.name] = drawn.astype(port.dtype)
+    return [np.asarray(y) for y in Reference(source).eager(inputs)]

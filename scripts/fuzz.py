@@ -10,6 +10,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from rich.table import Table
 from tests import sweep, sweep_draw
 
 RARE = 10
+PART = 25  # Hypothesis draws like models one after another; anew after so many, options mix
 
 
 class Tally:
@@ -57,6 +59,18 @@ class Tally:
         self.worst_streamed = max(self.worst_streamed, other.worst_streamed)
 
 
+def each(example: Callable[[sweep_draw.Stack], None], n: int, seed: int, causal: bool) -> None:
+    """Let Hypothesis draw n models."""
+    asked = settings(
+        max_examples=n,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    hypothesis.seed(seed)(asked(given(sweep_draw.stacks(causal=causal))(example)))()
+
+
 def run(n: int, seed: int, causal: bool = False) -> Tally:
     warnings.simplefilter("ignore")
     console = Console()
@@ -64,15 +78,6 @@ def run(n: int, seed: int, causal: bool = False) -> Tally:
     with tempfile.TemporaryDirectory() as name, Progress(console=console) as progress:
         task = progress.add_task("random models", total=n)
 
-        @hypothesis.seed(seed)
-        @settings(
-            max_examples=n,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(sweep_draw.stacks(causal=causal))
         def example(stack: sweep_draw.Stack) -> None:
             tally.drawn += 1
             tally.options.update(set(sweep_draw.options(stack)))
@@ -86,7 +91,8 @@ def run(n: int, seed: int, causal: bool = False) -> Tally:
             if not console.is_terminal and tally.drawn % 50 == 0:
                 console.print(f"{tally.drawn} of {n}, {len(tally.failures)} failed")
 
-        example()
+        for number, start in enumerate(range(0, n, PART)):
+            each(example, min(PART, n - start), seed * 1000 + number, causal)
     return tally
 
 

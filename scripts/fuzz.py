@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import sys
@@ -27,7 +28,9 @@ from rich.table import Table
 from tests import sweep, sweep_draw
 
 RARE = 10
-PART = 25  # Hypothesis draws like models one after another; anew after so many, options mix
+# Hypothesis draws like models one after another. Anew after so many, options mix; every start gives
+# the simplest model again, which counts once.
+PART = 25
 
 
 class Tally:
@@ -75,10 +78,14 @@ def run(n: int, seed: int, causal: bool = False) -> Tally:
     warnings.simplefilter("ignore")
     console = Console()
     tally = Tally()
+    seen: set[sweep_draw.Stack] = set()
     with tempfile.TemporaryDirectory() as name, Progress(console=console) as progress:
         task = progress.add_task("random models", total=n)
 
         def example(stack: sweep_draw.Stack) -> None:
+            if stack in seen:
+                return
+            seen.add(stack)
             tally.drawn += 1
             tally.options.update(set(sweep_draw.options(stack)))
             try:
@@ -91,8 +98,10 @@ def run(n: int, seed: int, causal: bool = False) -> Tally:
             if not console.is_terminal and tally.drawn % 50 == 0:
                 console.print(f"{tally.drawn} of {n}, {len(tally.failures)} failed")
 
-        for number, start in enumerate(range(0, n, PART)):
-            each(example, min(PART, n - start), seed * 1000 + number, causal)
+        for number in itertools.count():
+            if tally.drawn == n:
+                break
+            each(example, min(PART, n - tally.drawn), seed * 1000 + number, causal)
     return tally
 
 

@@ -18,7 +18,8 @@ def randomise(model: Any, stack: Stack) -> None:
 
     In a chaotic or diverging network any two correct float32 runs part company: recurrent weights
     are kept small, and all weights where a gate leaves 0…1, since such a gate lets states grow, or
-    stay at 0 for good.
+    stay at 0 for good. Biases above 0 open most gates: of many small layers with relu gates, one or
+    the other would be dead in every draw.
     """
     rng = np.random.default_rng(stack.seed)
     bounded = all(layer.recurrent_activation in SATURATING for layer in stack.layers)
@@ -31,12 +32,14 @@ def randomise(model: Any, stack: Stack) -> None:
             for weight in model.trainable_weights:
                 weight.assign(0.7 * weight)
         elif any(np.ptp(y) == 0.0 for y in outputs):
-            _draw_weights(model, 0.4, rng)
+            _draw_weights(model, 0.4, rng, opening=True)
         else:
             return
 
 
-def _draw_weights(model: Any, scale: float, rng: np.random.Generator) -> None:
+def _draw_weights(
+    model: Any, scale: float, rng: np.random.Generator, *, opening: bool = False
+) -> None:
     for weight in model.trainable_weights:
         path = getattr(weight, "path", weight.name)  # tf_keras has the whole path in the name
         value = 0.3 * rng.standard_normal(weight.shape)
@@ -45,6 +48,8 @@ def _draw_weights(model: Any, scale: float, rng: np.random.Generator) -> None:
             gain = 0.5 if "recurrent_kernel" in path else 1.2
             value = gain * scale * rng.standard_normal(weight.shape)
             value /= np.sqrt(fan)
+        if opening and "bias" in path:
+            value = 0.3 + np.abs(value)
         weight.assign(value.astype("float32"))
 
 
@@ -54,6 +59,13 @@ def _outputs(model: Any) -> list[np.ndarray]:
     inputs = {}
     for port in source.inputs:
         shape = [size or (4, 30)[axis] for axis, size in enumerate(port.shape)]
-        drawn = rng.standard_normal(shape) if port.dtype == "float32" else np.ones(shape)
-        inputs[port.name] = drawn.astype(port.dtype)
+        inputs[port.name] = _drawn(port.dtype, shape, rng)
     return [np.asarray(y) for y in Reference(source).eager(inputs)]
+
+
+def _drawn(dtype: str, shape: list[int], rng: np.random.Generator) -> np.ndarray:
+    """Numbers, ids of the sweep's embedding that mask nothing, or a mask of valid steps."""
+    if dtype == "bool":
+        return np.ones(shape, bool)
+    values = rng.standard_normal(shape) if dtype == "float32" else rng.integers(1, 11, shape)
+    return values.astype(dtype)

@@ -186,6 +186,7 @@ def verify(
     input_signature: Any = None,
     checkpoint: Any = None,
     source_format: str | None = None,
+    states: Mapping[str, str] | None = None,
 ) -> ParityReport:
     """Compare an artifact with TensorFlow's outputs.
 
@@ -199,6 +200,7 @@ def verify(
         input_signature: as in export, for models that do not know their inputs.
         checkpoint: as in export, for TensorFlow 1 code.
         source_format: as in export, for a model file.
+        states: as in export, for a graph's file.
     """
     _refuse_later(report=report)
     _refuse_format(source_format)
@@ -214,6 +216,7 @@ def verify(
             input_signature=input_signature,
             checkpoint=checkpoint,
             source_format=source_format,
+            states=states,
         )
     return run_verify(out, provider=provider, reference=reference)
 

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from rnnport.artifact.golden import GOLDEN_FILE, write_golden
 from rnnport.artifact.load import Artifact
 from rnnport.artifact.manifest import record
@@ -13,6 +15,7 @@ from rnnport.artifact.save import Draft, staging
 from rnnport.building import Built, Progress, Settings, best_build
 from rnnport.capture.axes import declared_plan, find_axes
 from rnnport.capture.open import open_source
+from rnnport.capture.policy import own_outputs, policy_note
 from rnnport.capture.reference import Reference
 from rnnport.capture.refuse import refuse_dtypes
 from rnnport.capture.source import Source
@@ -132,6 +135,7 @@ def manifest_of(
         handoff=handoff.verdict,
         generate=settings.generate,
         notes=_notes(source, built),
+        conditioning=built.conditioning,
         parity=[*built.checks, *stream.checks, *handoff.checks],
     )
 
@@ -154,10 +158,31 @@ def _notes(source: Source, built: Built) -> list[str]:
         notes.append("no recurrent layer was found; everything was converted by tf2onnx")
     if getattr(source.layer, "stateful", False) or _has_stateful(source.layer):
         notes.append("stateful layers start from zero state in model.onnx")
+    if source.original is not None:
+        notes.append(policy_note(source.policies, _policy_differences(source, built)))
+    notes += [
+        f"output {name!r} is ill-conditioned on random inputs: last bits of the weights move it by "
+        f"{move:.1e}, so that it was held to that; compare it on inputs of your own"
+        for name, move in built.conditioning.items()
+    ]
     if not built.passed:
         failed = [c.name for c in built.checks if not c.passed]
         notes.append(f"parity checks failed at export: {', '.join(failed)}")
     return notes
+
+
+def _policy_differences(source: Source, built: Built) -> list[float] | None:
+    """How far a model under other policies is from itself in float32, on the first golden case."""
+    case = built.cases[0]
+    assert source.original is not None
+    try:
+        own = own_outputs(source.original, [case.inputs[i.name] for i in source.inputs])
+    except Exception:  # float16 kernels are missing here and there
+        return None
+    return [
+        float(np.abs(mine - theirs).max(initial=0.0)) / max(1.0, float(np.abs(theirs).max()))
+        for mine, theirs in zip(own, case.outputs.values(), strict=True)
+    ]
 
 
 def _has_stateful(layer: Any) -> bool:

@@ -256,6 +256,8 @@ class Manifest(Strict, frozen=True, kw_only=True):
         handoff: verdict on cutting the model into encoder and decoder.
         generate: what generate.onnx does, where there is one.
         notes: what export wants the reader to know.
+        conditioning: outputs that last bits of the weights move by more than the tolerance, and by
+            how much, over max(1, the largest magnitude); empty for all but chaotic models.
         parity: the checks that ran at export.
     """
 
@@ -276,4 +278,5 @@ class Manifest(Strict, frozen=True, kw_only=True):
     handoff: Streamable = Streamable(ok=False)
     generate: Generate | None = None
     notes: list[str] = []
+    conditioning: dict[str, float] = {}
     parity: list[Check] = []

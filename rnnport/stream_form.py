@@ -120,9 +120,8 @@ def _no(reason: str, layer: str = "") -> Streamable:
 
 def _obstacle(source: Source, built: Built) -> Streamable | None:
     """What can be said before anything is lifted."""
-    for layer in built.layers:
-        if layer.lowering == "tf2onnx":
-            return _no(f"{layer.reason}; its state stays inside the graph", layer.name)
+    for layer in built.traced.context.opaque:
+        return _no(f"{layer.reason}; its state stays inside the graph", layer.name)
     steps = _steps(built.skeleton) or layer_of_cell(source) is not None
     if not any(port.has_time for port in built.plan.ports) and not steps:
         fixed = next((f for f in built.plan.fixed if f.axis == 1), None)
@@ -240,6 +239,8 @@ def _blame(
     blame = find_blame(reference, inputs, beginning, time, end)
     if blame is not None:
         return _no(blame.reason, blame.layer)
+    if lengths := built.traced.context.lengths:
+        return _no("lengths say where each row ends, which a stream cannot know", lengths[0])
     failed = next(check for check in checks if not check.passed)
     seen = failed.note or f"output {failed.output!r} differs by {failed.error:.2g}"
     return _no(f"chunks do not add up to the whole run ({failed.name}: {seen})", source.name)

@@ -31,11 +31,13 @@ class InputFact:
 
 @dataclass(frozen=True)
 class OpaqueLayer:
-    """A recurrent layer that rnnport left to tf2onnx, and why."""
+    """A recurrent layer whose loop rnnport cannot open: left to tf2onnx as a rule; and why."""
 
     name: str
     kind: str
     reason: str
+    lowering: str = "tf2onnx"
+    units: tuple[int, ...] = ()
 
 
 @dataclass
@@ -45,7 +47,7 @@ class TraceContext:
     Attributes:
         specs: marker token to the layer's call it stands for.
         facts: what Embedding and Masking layers revealed.
-        opaque: recurrent layers left to tf2onnx.
+        opaque: recurrent layers whose state stays inside the graph.
         suspended: handlers stand aside while positive.
         pair: name of the Bidirectional whose direction is being called.
         input_order: whether that direction gives its outputs in the input's time order.
@@ -53,7 +55,9 @@ class TraceContext:
         activations: activation id to spec.
         keep: objects whose id is a key above, kept alive.
         names: how often each name was asked for.
+        notes: for the manifest.
         variables: values by name, of TensorFlow 1 code.
+        lengths: layers of TensorFlow 1 code that were told where each row ends.
         arrays: TensorArray id to the sequence that was unstacked into it.
         probe: notes what the function of a raw_rnn reads; None but while it is looked at.
         inner: how many TimeDistributed layers stand around the call.
@@ -72,7 +76,9 @@ class TraceContext:
     activations: dict[int, Activation] = field(default_factory=dict)
     keep: list[Any] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     variables: Mapping[str, Any] = field(default_factory=dict)
+    lengths: list[str] = field(default_factory=list)
     arrays: dict[int, Any] = field(default_factory=dict)
     probe: Any = None
     inner: int = 0

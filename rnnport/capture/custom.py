@@ -12,6 +12,7 @@ from keras import tree
 from rnnport.capture.context import TraceContext
 from rnnport.capture.marker import emit, marker_token
 from rnnport.capture.purity import watching_purity
+from rnnport.capture.specs import static_shape
 from rnnport.custom import BeginSpec, CustomSpec
 from rnnport.errors import UnsupportedModel
 
@@ -78,7 +79,7 @@ def custom_call(context: TraceContext, call: CustomCall) -> tuple[Any, Any, list
     """
     sequences = tree.flatten(call.sequences)
     states = [tf.convert_to_tensor(s) for s in tree.flatten(call.states)]
-    batch = sequences[0].shape[0]
+    batch, time = static_shape(sequences[0])[:2]
     _require_batch(call, sequences, states)
     masks = [] if call.mask is None else [call.mask]
     given = emit(
@@ -86,8 +87,8 @@ def custom_call(context: TraceContext, call: CustomCall) -> tuple[Any, Any, list
         BeginSpec(call.name),
         [*sequences, *states, *masks],
         [
-            *([batch, *call.inside(x.shape[2:])] for x in sequences),
-            *([batch, *call.inside(s.shape[1:])] for s in states),
+            *([batch, *call.inside(static_shape(x)[2:])] for x in sequences),
+            *([batch, *call.inside(static_shape(s)[1:])] for s in states),
         ],
         [t.dtype for t in (*sequences, *states)],
     )
@@ -104,11 +105,10 @@ def custom_call(context: TraceContext, call: CustomCall) -> tuple[Any, Any, list
         layer_kind=call.layer_kind,
         cell_kind=type(call.cell).__name__,
         begin=token,
-        steps=tuple(tuple(s.shape[2:]) for s in sequences),
-        outputs=tuple(tuple(call.outside(o.shape[1:])) for o in outputs),
+        steps=tuple(static_shape(s)[2:] for s in sequences),
+        outputs=tuple(tuple(call.outside(static_shape(o)[1:])) for o in outputs),
         states=tuple(
-            (f"state{n}" if len(states) > 1 else "state", tuple(s.shape[1:]))
-            for n, s in enumerate(states)
+            (f"state{n}" if len(states) > 1 else "state", _known(s)) for n, s in enumerate(states)
         ),
         go_backwards=call.go_backwards,
         zero_output_for_mask=call.zero_output_for_mask,
@@ -118,9 +118,8 @@ def custom_call(context: TraceContext, call: CustomCall) -> tuple[Any, Any, list
         channels_first=call.channels_first,
         inner=context.inner > 0,
     )
-    time = sequences[0].shape[1]
     shapes = [s for o in spec.outputs for s in ([batch, time, *o], [batch, *o])]
-    shapes += [[batch, *s.shape[1:]] for s in states]
+    shapes += [[batch, *_known(s)] for s in states]
     dtypes = [o.dtype for o in outputs for _ in range(2)] + [s.dtype for s in states]
     # The new states in the dtype of the old ones, as Keras casts them.
     closing = [tf.cast(f, s.dtype) for f, s in zip(finals, states, strict=True)]
@@ -130,6 +129,11 @@ def custom_call(context: TraceContext, call: CustomCall) -> tuple[Any, Any, list
     return whole, last, results[2 * len(outputs) :]
 
 
+def _known(tensor: Any) -> tuple[int, ...]:
+    """Sizes behind the batch."""
+    return tuple(int(size) for size in static_shape(tensor)[1:] if size is not None)
+
+
 def _behind_shape(tensor: Any) -> Any:
     """The marker's own output, behind the ensure_shape that fixes its sizes."""
     return tensor.op.inputs[0]
@@ -137,13 +141,14 @@ def _behind_shape(tensor: Any) -> Any:
 
 def _require_batch(call: CustomCall, sequences: Sequence[Any], states: Sequence[Any]) -> None:
     """Every tensor has the batch first; what else a loop could carry, rows could not be told by."""
-    batch = sequences[0].shape[0]
+    batch = static_shape(sequences[0])[0]
     for tensor in states:
         rank = tensor.shape.rank
-        if not rank or (tensor.shape[0] is not None and tensor.shape[0] != batch):
-            raise Untraceable(f"a state of shape {tuple(tensor.shape)} has no batch axis")
-        if any(size is None for size in tensor.shape[1:]):
-            raise Untraceable(f"a state of shape {tuple(tensor.shape)} has an open size")
+        shape = static_shape(tensor) if rank is not None else None
+        if not shape or (shape[0] is not None and shape[0] != batch):
+            raise Untraceable(f"a state of shape {shape} has no batch axis")
+        if any(size is None for size in shape[1:]):
+            raise Untraceable(f"a state of shape {shape} has an open size")
         if call.mask is not None and len(call.mask.shape) > rank + 1:
             raise Untraceable(f"a mask {tuple(call.mask.shape)} has more axes than a state")
 
@@ -151,7 +156,7 @@ def _require_batch(call: CustomCall, sequences: Sequence[Any], states: Sequence[
 def _require_states(call: CustomCall, old: Sequence[Any], new: Sequence[Any]) -> None:
     takes, gives = (_told(tensors) for tensors in (old, new))
     fits = len(old) == len(new) and all(
-        tf.TensorShape(call.inside(o.shape[1:])).is_compatible_with(n.shape[1:])
+        tf.TensorShape(call.inside(static_shape(o)[1:])).is_compatible_with(n.shape[1:])
         for o, n in zip(old, new, strict=True)
     )
     if not fits:
@@ -164,11 +169,11 @@ def _require_states(call: CustomCall, old: Sequence[Any], new: Sequence[Any]) ->
 
 
 def _told(tensors: Sequence[Any]) -> str:
-    shapes = ("(" + ", ".join(["B", *map(str, t.shape[1:])]) + ")" for t in tensors)
+    shapes = ("(" + ", ".join(["B", *map(str, static_shape(t)[1:])]) + ")" for t in tensors)
     return ", ".join(shapes) or "none"
 
 
 def _require_known(call: CustomCall, outputs: Sequence[Any]) -> None:
     for tensor in outputs:
-        if tensor.shape.rank is None or any(size is None for size in tensor.shape[1:]):
+        if tensor.shape.rank is None or None in static_shape(tensor)[1:]:
             raise Untraceable(f"an output of shape {tensor.shape} has an open size")

@@ -50,6 +50,8 @@ class PlainGraphs:
         if shapes not in self._built:
             context = TraceContext()
             built = build_graph(self.code, shapes, intercepting(context, self._patches))
+            for note in context.notes:
+                self.code.note(note)
             self._built[shapes] = built, open_session(self.code, built)
             self._forget()
         return self._built[shapes]

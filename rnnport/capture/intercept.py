@@ -35,11 +35,13 @@ class Patch:
         owner: the class, or the module.
         name: the method or function.
         handler: called as handler(context, original, *args, **kwargs), args[0] being self.
+        always: even where the other handlers stand aside.
     """
 
     owner: Any
     name: str
     handler: Handler
+    always: bool = False
 
 
 def current() -> TraceContext | None:
@@ -76,7 +78,7 @@ def _install(patch: Patch) -> Callable[[], None]:
 
     @functools.wraps(original)
     def routed(*args: Any, **kwargs: Any) -> Any:
-        context = current()
+        context = getattr(_THREAD, "context", None) if patch.always else current()
         if context is None:
             return original(*args, **kwargs)
         try:

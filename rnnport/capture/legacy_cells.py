@@ -21,6 +21,7 @@ from rnnport.capture.context import TraceContext
 from rnnport.recurrent import Activation, CellKind, CellSpec, FloatArray
 
 __all__ = [
+    "Custom",
     "Part",
     "Residual",
     "pack_states",
@@ -28,7 +29,6 @@ __all__ = [
     "read_legacy_cell",
     "standard_legacy",
     "states_of",
-    "why_opaque",
 ]
 
 _KINDS: dict[Any, CellKind] = {
@@ -48,74 +48,94 @@ class Residual:
     parts: tuple[Part, ...]
 
 
-Part = Any | Residual
-"""A standard cell, or parts with a residual connection around them."""
+@dataclass(frozen=True, eq=False)
+class Custom:
+    """A cell that runs by its own code: one step of it is traced."""
+
+    cell: Any
+
+
+Part = Any | Residual | Custom
+"""A standard cell, a cell of its own, or parts with a residual connection around them."""
 
 
 def standard_legacy(cell: Any) -> CellKind | None:
     """Which standard formula a bare cell computes; None for any other, and for other dtypes."""
     for owner, kind in _KINDS.items():
         if isinstance(cell, owner):
-            return kind if type(cell).call is _CALLS[owner] and not why_opaque(cell) else None
+            return kind if type(cell).call is _CALLS[owner] and not _unlike(cell) else None
     return None
 
 
-def why_opaque(cell: Any) -> str:
-    """What a standard cell has that no fused operator computes; empty where there is nothing."""
-    if isinstance(cell, cells.LSTMCell):
-        if cell._num_proj is not None:
-            return "LSTMCell has a projection"
-        if cell._cell_clip is not None:
-            return "LSTMCell clips its cell state"
-        if cell._num_unit_shards is not None:
-            return "LSTMCell has its weights in shards"
-    return ""
+def _unlike(cell: Any) -> bool:
+    """Whether an LSTMCell has what no fused operator computes: projection, clipping, shards."""
+    if not isinstance(cell, cells.LSTMCell):
+        return False
+    options = (cell._num_proj, cell._cell_clip, cell._num_unit_shards)
+    return any(option is not None for option in options)
 
 
-def parts_of(cell: Any) -> tuple[Part, ...] | None:
-    """The standard cells that make up a cell, in order; None where it computes something else."""
+def parts_of(cell: Any) -> tuple[Part, ...]:
+    """What a cell is made of, in the order a step goes through it."""
     if standard_legacy(cell) is not None:
         return (cell,)
-    if isinstance(cell, cells.MultiRNNCell) and type(cell).call is _CALLS[cells.MultiRNNCell]:
-        inner = [parts_of(c) for c in cell._cells]
-        return None if None in inner else tuple(part for parts in inner for part in parts or ())
-    if type(cell) in (wrappers.DropoutWrapper, wrappers.DeviceWrapper):
-        return parts_of(cell.cell)
-    if type(cell) is wrappers.ResidualWrapper and cell._residual_fn is None:
-        wrapped = parts_of(cell.cell)
-        return None if wrapped is None else (Residual(wrapped),)
-    return None
+    if _is_stack(cell):
+        return tuple(part for inner in cell._cells for part in parts_of(inner))
+    wrapped = _wrapped(cell)
+    if wrapped is None:
+        return (Custom(cell),)
+    inner = parts_of(wrapped)
+    return (Residual(inner),) if type(cell) is wrappers.ResidualWrapper else inner
 
 
-def _unwrapped(cell: Any) -> Any:
-    while isinstance(cell, wrappers._RNNCellWrapperV1):
-        cell = cell.cell
-    return cell
+def _is_stack(cell: Any) -> bool:
+    """Whether this is a MultiRNNCell whose cells can run one after the other.
+
+    Each must keep its variables itself, as an RNNCell does, so that it finds them when it is called
+    outside of the stack.
+    """
+    if not isinstance(cell, cells.MultiRNNCell):
+        return False
+    plain = type(cell).call is _CALLS[cells.MultiRNNCell]
+    return plain and all(isinstance(inner, cells.RNNCell) for inner in cell._cells)
+
+
+def _wrapped(cell: Any) -> Any:
+    """The cell in a wrapper that does nothing in inference, or adds its input; else None."""
+    plain = type(cell) in (wrappers.DropoutWrapper, wrappers.DeviceWrapper)
+    added = type(cell) is wrappers.ResidualWrapper and cell._residual_fn is None
+    return cell.cell if plain or added else None
 
 
 def states_of(cell: Any, state: Any) -> list[Any]:
-    """The states of every standard cell in turn, h before c, out of the nest TensorFlow has."""
-    cell = _unwrapped(cell)
-    if isinstance(cell, cells.MultiRNNCell):
-        sizes = [c.state_size for c in cell._cells]
-        each = state if cell._state_is_tuple else tf.split(state, sizes, axis=1)
-        return [s for c, own in zip(cell._cells, each, strict=True) for s in states_of(c, own)]
+    """The states of every part in turn: h before c for a standard cell, else as they nest."""
     if standard_legacy(cell) == "LSTM":
         c, h = state if cell._state_is_tuple else tf.split(state, 2, axis=1)
-        return [h, c]
-    return [state]
+        return [[h, c]]
+    if standard_legacy(cell) is not None:
+        return [[state]]
+    if _is_stack(cell):
+        sizes = [inner.state_size for inner in cell._cells]
+        each = state if cell._state_is_tuple else tf.split(state, sizes, axis=1)
+        return [
+            s for inner, own in zip(cell._cells, each, strict=True) for s in states_of(inner, own)
+        ]
+    wrapped = _wrapped(cell)
+    return [state] if wrapped is None else states_of(wrapped, state)
 
 
 def pack_states(cell: Any, states: Iterator[Any]) -> Any:
     """The reverse of `states_of`."""
-    cell = _unwrapped(cell)
-    if isinstance(cell, cells.MultiRNNCell):
-        each = tuple(pack_states(c, states) for c in cell._cells)
-        return each if cell._state_is_tuple else tf.concat(each, axis=1)
     if standard_legacy(cell) == "LSTM":
-        h, c = next(states), next(states)
+        h, c = next(states)
         return cells.LSTMStateTuple(c, h) if cell._state_is_tuple else tf.concat([c, h], axis=1)
-    return next(states)
+    if standard_legacy(cell) is not None:
+        return next(states)[0]
+    if _is_stack(cell):
+        each = tuple(pack_states(inner, states) for inner in cell._cells)
+        return each if cell._state_is_tuple else tf.concat(each, axis=1)
+    wrapped = _wrapped(cell)
+    return next(states) if wrapped is None else pack_states(wrapped, states)
 
 
 def read_legacy_cell(context: TraceContext, cell: Any, name: str) -> CellSpec:

@@ -10,15 +10,15 @@ import tensorflow as tf
 from tensorflow.python.ops import rnn
 from tf_keras.src.layers.rnn import legacy_cell_wrappers, legacy_cells
 
-from rnnport.capture import legacy_raw, legacy_rnn
+from rnnport.capture import legacy_bidirectional, legacy_loops, legacy_raw, legacy_step
 from rnnport.capture.intercept import Patch
 
 __all__ = ["plain_patches", "trace_patches"]
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "bidirectional_dynamic_rnn": legacy_rnn.bidirectional_rnn,
-    "static_bidirectional_rnn": legacy_rnn.static_bidirectional_rnn,
-    "static_rnn": legacy_rnn.static_rnn,
+    "bidirectional_dynamic_rnn": legacy_bidirectional.bidirectional_rnn,
+    "static_bidirectional_rnn": legacy_bidirectional.static_bidirectional_rnn,
+    "static_rnn": legacy_loops.static_rnn,
     "raw_rnn": legacy_raw.raw_rnn,
 }
 
@@ -26,15 +26,15 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 def plain_patches() -> list[Patch]:
     """For the reference: dropout wrappers stand aside, as in inference; nothing else."""
     owner = legacy_cell_wrappers.DropoutWrapper
-    return [Patch(owner, "_call_wrapped_cell", legacy_rnn.dropout_wrapper)]
+    return [Patch(owner, "_call_wrapped_cell", legacy_step.dropout_wrapper, always=True)]
 
 
 def trace_patches() -> list[Patch]:
     """For the trace: recurrent functions and cells become markers."""
     patches = [
         *plain_patches(),
-        Patch(rnn, "_dynamic_rnn_loop", legacy_rnn.dynamic_loop),
-        Patch(legacy_cells.LayerRNNCell, "__call__", legacy_rnn.legacy_cell_call),
+        Patch(rnn, "_dynamic_rnn_loop", legacy_loops.dynamic_loop),
+        Patch(legacy_cells.LayerRNNCell, "__call__", legacy_step.legacy_cell_call),
         Patch(tf.TensorArray, "unstack", legacy_raw.array_unstack),
         Patch(tf.TensorArray, "read", legacy_raw.array_read),
         Patch(tf.TensorArray, "stack", legacy_raw.array_stack),

@@ -15,8 +15,10 @@ from typing import Any
 import tensorflow as tf
 
 from rnnport.capture.context import TraceContext
-from rnnport.capture.legacy_cells import parts_of
-from rnnport.capture.legacy_rnn import LegacyRun, run_whole
+from rnnport.capture.custom import Untraceable
+from rnnport.capture.legacy_loops import leave
+from rnnport.capture.legacy_run import LegacyRun, run_whole, why_left
+from rnnport.capture.legacy_sequence import turned
 
 __all__ = ["array_read", "array_stack", "array_unstack", "raw_rnn"]
 
@@ -28,7 +30,7 @@ class _Probe:
     """Watches what a loop function reads.
 
     Attributes:
-        reads: the sequence behind each array read, (T, B, F).
+        reads: the sequence behind each array read, (T, B, …).
     """
 
     reads: list[Any] = field(default_factory=list)
@@ -39,7 +41,7 @@ class _Plain:
     """A loop that does nothing but run a cell.
 
     Attributes:
-        sequence: its inputs.  # (T, B, F)
+        sequence: its inputs.  # (T, B, …)
         state: initial states as the cell nests them.
         finished: whether a row ends before each step.  # (T, B) bool
     """
@@ -58,25 +60,35 @@ def raw_rnn(
     swap_memory: bool = False,
     scope: Any = None,
 ) -> Any:
-    """`raw_rnn` of standard cells over a whole sequence becomes one marker."""
-    parts = parts_of(cell)
-    plain = None
-    if parts is not None:
-        with v1.variable_scope(scope or "rnn", reuse=v1.AUTO_REUSE):
-            plain = _plain(context, cell, loop_fn)
-    if parts is None or plain is None:
-        with context.standing_aside():
-            return original(cell, loop_fn, parallel_iterations, swap_memory, scope)
+    """`raw_rnn` of a cell over a whole sequence becomes the markers of its parts."""
+    with v1.variable_scope(scope or "rnn", reuse=v1.AUTO_REUSE):
+        plain = _plain(context, cell, loop_fn)
+    reason = "raw_rnn's function does more than run the cell over a sequence"
+    if plain is not None:
+        reason = why_left(cell, plain.sequence, plain.state)
+        if not reason:
+            try:
+                return _whole(context, cell, plain, scope)
+            except Untraceable as error:
+                reason = str(error)
+    leave(context, cell, reason)
+    with context.standing_aside():
+        return original(cell, loop_fn, parallel_iterations, swap_memory, scope)
+
+
+def _whole(context: TraceContext, cell: Any, plain: _Plain, scope: Any) -> Any:
     with v1.variable_scope(scope or "rnn") as varscope:
-        x = tf.transpose(plain.sequence, [1, 0, 2])
         over = tf.cumsum(tf.cast(plain.finished, tf.int32), axis=0)
         mask = tf.transpose(tf.equal(over, 0))
         run = LegacyRun(context, varscope.name, mask)
-        y, states = run_whole(run, cell, parts, x, plain.state)
+        y, states = run_whole(run, cell, turned(plain.sequence), plain.state)
     steps = tf.reduce_max(tf.reduce_sum(tf.cast(mask, tf.int32), axis=1))
-    emitted = tf.transpose(y, [1, 0, 2])[:steps]
-    array = tf.TensorArray(tf.float32, size=0, dynamic_size=True).unstack(emitted)
-    return array, states, None
+
+    def array(sequence: Any) -> Any:
+        emitted = turned(sequence)[:steps]
+        return tf.TensorArray(emitted.dtype, size=0, dynamic_size=True).unstack(emitted)
+
+    return tf.nest.map_structure(array, y), states, None
 
 
 def _plain(context: TraceContext, cell: Any, loop_fn: Callable[..., Any]) -> _Plain | None:
@@ -88,13 +100,13 @@ def _plain(context: TraceContext, cell: Any, loop_fn: Callable[..., Any]) -> _Pl
             if not passes or not probe.reads or start[3] is not None or start[4] is not None:
                 return None
             sequence = probe.reads[0]
-            if any(other is not sequence for other in probe.reads) or sequence.dtype != tf.float32:
+            if any(other is not sequence for other in probe.reads):
                 return None
             times = tf.range(tf.shape(sequence)[0])[:, tf.newaxis]
             finished = loop_fn(times, *_stand_ins(cell, start), None)[0]
         except Exception:  # its own code meets tensors of other shapes here than in the loop
             return None
-    if len(sequence.shape) != 3 or len(finished.shape) != 2:
+    if len(sequence.shape) < 3 or len(finished.shape) != 2:
         return None
     return _Plain(sequence, start[2], finished)
 
@@ -105,15 +117,21 @@ def _passes(cell: Any, loop_fn: Callable[..., Any], start: Any) -> bool:
     _, _, following, emitted, loop_state = loop_fn(
         v1.placeholder(tf.int32, []), output, state, None
     )
-    before, after = tf.nest.flatten(state), tf.nest.flatten(following)
+    before, after = (tf.nest.flatten(nest) for nest in ((state, output), (following, emitted)))
     same = len(before) == len(after) and all(a is b for a, b in zip(before, after, strict=True))
-    return same and emitted is output and loop_state is None
+    return same and loop_state is None
 
 
 def _stand_ins(cell: Any, start: Any) -> tuple[Any, Any]:
     """Placeholders for an output of the cell and its states."""
     state = tf.nest.map_structure(lambda s: v1.placeholder(s.dtype, s.shape), start[2])
-    return v1.placeholder(tf.float32, [None, cell.output_size]), state
+    output = tf.nest.map_structure(_stand_in, cell.output_size)
+    return output, state
+
+
+def _stand_in(size: Any) -> Any:
+    """A placeholder (B, …) for an output of this size."""
+    return v1.placeholder(tf.float32, tf.TensorShape([None]).concatenate(tf.TensorShape(size)))
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from rnnport.capture.open_file import open_file
 from rnnport.capture.open_function import from_function
 from rnnport.capture.open_struct import build_sequential, from_struct
 from rnnport.capture.patches import TensorFlowFunction
-from rnnport.capture.refuse import refuse_policies, refuse_ragged
+from rnnport.capture.policy import in_float32, other_policies, rebuilt
+from rnnport.capture.refuse import refuse_ragged
 from rnnport.capture.source import Source
 from rnnport.errors import Reason, UnsupportedModel, UsageError
 from rnnport.model_file import check_model_file, is_graph
@@ -81,9 +82,36 @@ def open_source(
             "file",
             "rebuild it with Keras, or pass TensorFlow 1 code as a function of placeholders",
         )
-    refuse_policies(model)
-    source = _from_layer(framework, model, kind, input_signature)
-    return replace(source, framework=framework.label, notes=notes)
+    policies = other_policies(model)
+    twin = _float32_twin(framework, model, policies)
+    source = _from_layer(framework, twin, kind, input_signature)
+    source = replace(source, framework=framework.label, notes=notes, policies=policies)
+    if not policies:
+        return source
+    if twin is not model:
+        own = _from_layer(framework, model, kind, input_signature)
+        return replace(source, inputs=own.inputs, original=own.call)
+    return in_float32(source, model)
+
+
+def _float32_twin(framework: Framework, model: Any, policies: Mapping[str, Any]) -> Any:
+    """The model itself, or another one of its weights where float64 must be rebuilt.
+
+    Raises:
+        UnsupportedModel: it cannot be rebuilt.
+    """
+    if framework is KERAS or not {"float64", "float16"} & set(policies):
+        return model
+    try:
+        return rebuilt(model)
+    except Exception as error:
+        raise UnsupportedModel.of(
+            f"dtype policy of {model.name!r}",
+            ", ".join(policies),
+            "float32, or a functional model that can be rebuilt in it",
+            "rebuild the model under tf_keras.mixed_precision.set_global_policy('float32') and "
+            "copy the weights with set_weights",
+        ) from error
 
 
 def _from_layer(framework: Framework, model: Any, kind: str, signature: Any) -> Source:

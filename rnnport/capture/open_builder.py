@@ -8,13 +8,15 @@ from typing import Any
 import tensorflow as tf
 from keras import tree
 
-from rnnport.capture.graph_code import GraphCode
+from rnnport.capture.context import TraceContext
+from rnnport.capture.graph_code import GraphCode, build_graph
 from rnnport.capture.graph_plain import PlainGraphs
 from rnnport.capture.graph_values import open_values
-from rnnport.capture.legacy_patches import plain_patches
+from rnnport.capture.intercept import intercepting
+from rnnport.capture.legacy_patches import plain_patches, trace_patches
 from rnnport.capture.source import Input, Source, name_inputs, pack, structure_of
 from rnnport.capture.specs import positional_names, shape_of
-from rnnport.errors import MissingSignature
+from rnnport.errors import ConversionError, MissingSignature, UnsupportedModel
 
 __all__ = ["from_builder"]
 
@@ -52,7 +54,10 @@ def from_builder(builder: Any, signature: Any, checkpoint: Any) -> Source:
         dtypes=tuple(i.dtype for i in inputs),
         values=open_values(checkpoint),
     )
-    graphs = PlainGraphs(code, [i.shape for i in inputs], plain_patches())
+    try:
+        graphs = PlainGraphs(code, [i.shape for i in inputs], plain_patches())
+    except ConversionError as error:
+        raise _refusal(code, inputs) or error from None
     if code.values.untrained and code.values.known:
         code.note(_UNTRAINED)
     return Source(
@@ -63,6 +68,18 @@ def from_builder(builder: Any, signature: Any, checkpoint: Any) -> Source:
         structure=structure_of(args[0] if len(args) == 1 else args, names),
         graph=graphs,
     )
+
+
+def _refusal(code: GraphCode, inputs: Sequence[Input]) -> UnsupportedModel | None:
+    """What rnnport has against a cell of code that TensorFlow does not build, which says more."""
+    context = TraceContext()
+    try:
+        build_graph(code, [i.shape for i in inputs], intercepting(context, trace_patches()))
+    except UnsupportedModel as refusal:
+        return refusal
+    except Exception:  # its weights are not known here
+        return None
+    return None
 
 
 def _inputs(builder: Any, args: Sequence[Any]) -> tuple[Input, ...]:

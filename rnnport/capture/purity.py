@@ -16,7 +16,10 @@ from rnnport.errors import Reason, UnsupportedModel
 
 __all__ = ["watching_purity"]
 
-_WRITES = ("Assign", "ResourceScatter", "ResourceApply")
+_WRITES = (
+    "Assign", "ResourceScatter", "ResourceApply",
+    "ScatterUpdate", "ScatterAdd", "ScatterSub", "ScatterNdUpdate", "ScatterNdAdd",
+)  # fmt: skip
 _REMEDY = "compute the same in every step, or move it out of the cell"
 
 

@@ -147,6 +147,7 @@ def open_reference(
     input_signature: Any = None,
     checkpoint: Any = None,
     source_format: str | None = None,
+    states: Mapping[str, str] | None = None,
 ) -> Reference:
     """Open a model, as export would, to be compared with.
 
@@ -160,5 +161,6 @@ def open_reference(
             input_signature=input_signature,
             checkpoint=checkpoint,
             source_format=source_format,
+            states=states,
         )
     )

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from rnnport.capture.context import OpaqueLayer, TraceContext
 from rnnport.capture.onnx_body import convert, convert_graph
 from rnnport.capture.trace import Trace
 from rnnport.errors import Reason, UnsupportedModel
@@ -41,7 +42,7 @@ def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton
     model = ir.from_proto(proto)
     specs = dict(traced.context.specs)
     _tell_apart(model, specs)
-    _expand_blocks(model, specs)
+    _expand_blocks(model, specs, traced.context)
     _refuse_foreign(model, opset)
     _name_inputs(model.graph, traced, ports)
     for value, name in zip(list(model.graph.outputs), traced.output_names, strict=True):
@@ -81,9 +82,12 @@ def _tell_apart(model: ir.Model, specs: Mapping[str, Spec]) -> None:
             node.op_type = op_of(specs[token_of(node)])
 
 
-def _expand_blocks(model: ir.Model, specs: dict[str, Spec]) -> None:
+def _expand_blocks(model: ir.Model, specs: dict[str, Spec], context: TraceContext) -> None:
     try:
-        expand_blocks(model, specs)
+        for block in expand_blocks(model, specs):
+            layer = OpaqueLayer(block.name, "BlockLSTM", block.reason, "Scan", (block.units,))
+            if layer not in context.opaque:
+                context.opaque.append(layer)
     except NotConstant as error:
         raise UnsupportedModel.of(
             f"BlockLSTM with weights {error}",

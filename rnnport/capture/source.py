@@ -65,6 +65,8 @@ class Source:
     states: Mapping[str, str] = field(default_factory=dict)
     framework: str = ""
     notes: tuple[str, ...] = ()
+    policies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    original: Callable[[Sequence[Any]], Any] | None = None
 
     def with_integer_inputs(self, names: set[str]) -> Source:
         """The same source with int32 for the named inputs whose dtype was only assumed."""

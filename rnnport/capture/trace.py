@@ -83,7 +83,7 @@ def trace(source: Source, shapes: Sequence[Sequence[int | None]]) -> Trace:
 
     def body(*given: Any) -> list[Any]:
         flat, weights = given[: len(source.inputs)], given[len(source.inputs) :]
-        with intercepting(context, trace_patches()), standing_for(large, weights):
+        with intercepting(context, trace_patches()), standing_for(source, large, weights):
             nest = source.call(list(flat))
         leaves = [leaf for leaf in tree.flatten(nest) if leaf is not None]
         seen.update(placeholders=flat, weights=weights, nest=nest)

@@ -18,13 +18,22 @@ from rnnport.graph.origins import is_zero
 from rnnport.graph.skeleton import DOMAIN, OP, Spec
 from rnnport.recurrent import Activation, CellSpec, FloatArray, RecurrentSpec
 
-__all__ = ["NotConstant", "expand_blocks"]
+__all__ = ["NotConstant", "ScannedBlock", "expand_blocks"]
 
 _H = 6
 
 
 class NotConstant(Exception):
     """Weights that are no constants."""
+
+
+@dataclass(frozen=True)
+class ScannedBlock:
+    """A node that became a Scan, and why."""
+
+    name: str
+    units: int
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,17 +55,21 @@ class _Block:
     states: tuple[ir.Value, ir.Value]
 
 
-def expand_blocks(model: ir.Model, specs: dict[str, Spec]) -> None:
+def expand_blocks(model: ir.Model, specs: dict[str, Spec]) -> list[ScannedBlock]:
     """Replace every BlockLSTM node, in place.
 
     Args:
         model: a converted graph.
         specs: gains what a fused node stands for.
 
+    Returns:
+        Those that no fused operator computes.
+
     Raises:
         NotConstant: weights are computed in the graph.
     """
     nodes = [n for n in model.graph.all_nodes() if (n.domain, n.op_type) == (DOMAIN, "BlockLSTM")]
+    scanned = []
     for number, node in enumerate(nodes):
         name = f"block_lstm_{number}" if number else "block_lstm"
         graph = node.graph
@@ -64,12 +77,21 @@ def expand_blocks(model: ir.Model, specs: dict[str, Spec]) -> None:
         emit = Emitter(graph, before=node, weights=model.graph, prefix=f"{name}/")
         block = _read(node, name)
         read = [i for i, y in enumerate(node.outputs) if y.uses() or y.is_graph_output()]
-        fused = set(read) <= {_H} and not block.clip
-        outputs = _fused(emit, block, specs, name) if fused else _scanned(emit, block)
+        reason = _why_scanned(block, read)
+        outputs = _scanned(emit, block) if reason else _fused(emit, block, specs, name)
+        if reason:
+            scanned.append(ScannedBlock(name, block.cell.units, reason))
         keep = _limit(emit, block)
         for index in read:
             stand_in(node.outputs[index], keep(outputs[index]))
         graph.remove(node, safe=True)
+    return scanned
+
+
+def _why_scanned(block: _Block, read: list[int]) -> str:
+    if block.clip:
+        return "BlockLSTM clips its cell state"
+    return "" if set(read) <= {_H} else "BlockLSTM gives more than its output"
 
 
 def _read(node: ir.Node, name: str) -> _Block:

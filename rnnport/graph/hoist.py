@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-__all__ = ["HEAVY", "hoistable"]
+__all__ = ["HEAVY", "hoistable", "sizes_of_early"]
 
 Sizes = tuple[int | None, ...]
 Shapes = Mapping[ir.Value, Sizes]
@@ -42,6 +42,16 @@ def hoistable(body: ir.Graph, steps: Mapping[ir.Value, Sizes]) -> list[ir.Node]:
         body: of one step.
         steps: its inputs that come from a sequence, and their sizes.
     """
+    found, _ = _early(body, steps)
+    return found if any(node.op_type in HEAVY for node in found) else []
+
+
+def sizes_of_early(body: ir.Graph, steps: Mapping[ir.Value, Sizes]) -> Shapes:
+    """Every value that the inputs alone decide, and its sizes; arguments as of `hoistable`."""
+    return _early(body, steps)[1]
+
+
+def _early(body: ir.Graph, steps: Mapping[ir.Value, Sizes]) -> tuple[list[ir.Node], Shapes]:
     shapes: dict[ir.Value, Sizes] = dict(steps)
     found = []
     for node in body:
@@ -50,7 +60,7 @@ def hoistable(body: ir.Graph, steps: Mapping[ir.Value, Sizes]) -> list[ir.Node]:
         if sizes is not None and not any(v.is_graph_output() for v in node.outputs):
             shapes.update(zip(node.outputs, sizes, strict=True))
             found.append(node)
-    return found if any(node.op_type in HEAVY for node in found) else []
+    return found, shapes
 
 
 def _sizes(node: ir.Node, shapes: Shapes) -> list[Sizes] | None:
@@ -204,16 +214,28 @@ def _split(node: ir.Node, given: list[Any]) -> list[Sizes] | None:
     return [_with(x, axis, part) for part in parts]
 
 
+_END = 2**31 - 1
+
+
 def _slice(node: ir.Node, given: list[Any]) -> list[Sizes] | None:
+    """Not along the batch, unless that is taken whole, as TensorFlow's slices spell it."""
     x, *arguments = given
     if not isinstance(x, tuple) or len(arguments) < 3 or arguments[2] is None:
         return None
-    axes = [int(a) % (len(x) + 1) for a in arguments[2].ravel()]
-    if 0 in axes:
+    if any(isinstance(a, tuple) for a in arguments):
         return None
-    sizes = x
-    for axis in axes:
-        sizes = _with(sizes, axis, None)
+    starts, ends, axes, *steps = ([int(n) for n in a.ravel()] for a in arguments if a is not None)
+    strides = steps[0] if steps else [1] * len(axes)
+    sizes: Sizes = x
+    for start, end, axis, stride in zip(starts, ends, axes, strides, strict=True):
+        axis %= len(x) + 1
+        if axis == 0:
+            if (start, stride) != (0, 1) or end < _END:
+                return None
+            continue
+        whole = x[axis - 1]
+        cut = None if whole is None else len(range(whole)[slice(start, end, stride)])
+        sizes = _with(sizes, axis, cut if stride > 0 else None)
     return [sizes]
 
 

@@ -72,7 +72,8 @@ def verify(
 def verify_golden(runner: Runner, golden: Sequence[GoldenCase]) -> list[Check]:
     """Run golden inputs and compare with golden outputs; no TensorFlow needed."""
     tolerance = TOLERANCES[runner.provider]
-    return check_golden(golden, runner.run_named, runner.output_names, tolerance)
+    moves = runner.manifest.conditioning
+    return check_golden(golden, runner.run_named, runner.output_names, tolerance, moves)
 
 
 def run_form(path: Path, form: Form, provider: str = "cpu") -> Run:
@@ -112,7 +113,11 @@ def _shortest(stream: Form, golden: Sequence[GoldenCase]) -> int:
 
 
 def check_golden(
-    golden: Sequence[GoldenCase], run: Run, outputs: Sequence[str], tolerance: float
+    golden: Sequence[GoldenCase],
+    run: Run,
+    outputs: Sequence[str],
+    tolerance: float,
+    moves: Mapping[str, float] | None = None,
 ) -> list[Check]:
     """The same for anything that runs; an exception in run is a failed check.
 
@@ -121,13 +126,14 @@ def check_golden(
         run: input name to array in, output name to array out.
         outputs: names of all outputs.
         tolerance: from TOLERANCES.
+        moves: as in compare_all.
     """
     comparisons = []
     for number, case in enumerate(golden, 1):
         received, note = _attempt(run, case.inputs)
         name = f"golden {number}: {case.name}"
         comparisons.append(Comparison(name, case.outputs, received, note))
-    return compare_all("golden", comparisons, outputs, tolerance)
+    return compare_all("golden", comparisons, outputs, tolerance, moves)
 
 
 def verify_reference(runner: Runner, reference: Reference, cases: Sequence[Case]) -> list[Check]:
@@ -146,7 +152,8 @@ def verify_reference(runner: Runner, reference: Reference, cases: Sequence[Case]
         expected, trouble = _attempt(expect, case.inputs)
         received, note = _attempt(runner.run_named, case.inputs)
         comparisons.append(Comparison(case.name, expected, received, trouble or note))
-    return compare_all("fresh", comparisons, names, TOLERANCES[runner.provider])
+    tolerance, moves = TOLERANCES[runner.provider], runner.manifest.conditioning
+    return compare_all("fresh", comparisons, names, tolerance, moves)
 
 
 def _attempt(run: Run, inputs: Arrays) -> tuple[Arrays, str]:

@@ -286,33 +286,6 @@ def test_no_model_at_all(thing: Any, name: str, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64", "float16"])
-def test_other_policies(policy: str, tmp_path: Path) -> None:
-    x = keras.Input((None, 3))
-    y = L.LSTM(4, name="one", dtype=policy)(x)
-    model = keras.Model(x, L.Dense(2, name="two", dtype=policy)(y))
-    assert refused(UnsupportedModel, model, tmp_path) == message(
-        f"dtype policy {policy!r} of one, two",
-        policy,
-        "float32",
-        "rebuild the model under keras.config.set_dtype_policy('float32') and "
-        "copy the weights with set_weights",
-    )
-
-
-def test_two_policies_at_once(tmp_path: Path) -> None:
-    x = keras.Input((None, 3))
-    y = x
-    for n in range(6):
-        y = L.GRU(4, return_sequences=True, name=f"half{n}", dtype="mixed_float16")(y)
-    model = keras.Model(x, L.LSTM(2, name="double", dtype="float64")(y))
-    lines = refused(UnsupportedModel, model, tmp_path).splitlines()
-    assert [line.split(" | ")[0] for line in lines] == [
-        "dtype policy 'mixed_float16' of half0, half1, half2, half3, half4, half5",
-        "dtype policy 'float64' of double",
-    ]
-
-
 def test_keywords_whose_time_has_not_come(tmp_path: Path) -> None:
     given: dict[str, Any] = {
         "precision": "float16",

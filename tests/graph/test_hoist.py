@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+import onnxruntime as ort
 import pytest
 
+from rnnport.graph.einsum import as_product
 from rnnport.graph.emit import Emitter
 from rnnport.graph.hoist import hoistable
 
@@ -109,3 +111,34 @@ def test_reshapes_that_keep_rows_apart(
     assert width is not None
     product = emit.op("MatMul", x, weight(emit, width, width))
     assert len(moved(emit, x, sizes, emit.op("Reshape", product, emit.ints(*wanted)))) == count
+
+
+@pytest.mark.parametrize(
+    ("equation", "sizes", "shape", "rewritten"),
+    [
+        ("bij,ijkl->bkl", (2, 3), (2, 3, 4, 5), True),
+        ("bi,ik->bk", (6,), (6, 4), True),
+        ("bij,ji->bj", (2, 3), (3, 2), False),
+        ("bij,jik->bk", (2, 3), (3, 2, 4), False),
+        ("bij,jk->bik", (2, 3), (3, 4), False),
+    ],
+)
+def test_einsum_as_a_product(
+    equation: str, sizes: tuple[int, ...], shape: tuple[int, ...], rewritten: bool
+) -> None:
+    """Numbers are NumPy's; where axes would have to move it stays an Einsum."""
+    rng = np.random.default_rng(0)
+    x = ir.Value(name="x", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(["B", *sizes]))
+    emit = Emitter(ir.Graph([x], [], nodes=[], name="g", opset_imports={"": 18}))
+    array = rng.standard_normal(shape).astype("float32")
+    node = ir.node("Einsum", [x, emit.weight("w", array)], {"equation": equation})
+    product = as_product(emit, node)
+    assert (product is not None) is rewritten
+    if product is None:
+        return
+    product.name, product.type = "y", ir.TensorType(ir.DataType.FLOAT)
+    emit.graph.outputs.append(product)
+    model = ir.to_proto(ir.Model(emit.graph, ir_version=10)).SerializeToString()
+    given = rng.standard_normal((5, *sizes)).astype("float32")
+    (received,) = ort.InferenceSession(model).run(None, {"x": given})
+    np.testing.assert_allclose(received, np.einsum(equation, given, array), atol=1e-5)

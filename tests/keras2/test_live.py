@@ -380,23 +380,6 @@ def test_several_inputs_and_outputs_in_dicts(prove: Prove) -> None:
         np.testing.assert_allclose(received[name], expected, atol=1e-5)
 
 
-def test_custom_cells_are_left_to_tf2onnx(tmp_path: Path) -> None:
-    class Leaky(L.Layer):
-        state_size = output_size = 4
-
-        def build(self, shape: Any) -> None:
-            self.kernel = self.add_weight(shape=(shape[-1], 4), name="kernel")
-
-        def call(self, x: Any, states: Any) -> Any:
-            h = 0.9 * states[0] + tf.matmul(x, self.kernel)
-            return h, [h]
-
-    model = functional(L.RNN(Leaky(), return_sequences=True))
-    artifact = rnnport.export(model, tmp_path / "out")
-    assert [layer.lowering for layer in artifact.manifest.layers] == ["tf2onnx"]
-    assert rnnport.verify(artifact, model=model).passed
-
-
 def test_ragged_inputs_are_refused(tmp_path: Path) -> None:
     x = L.Input((None, 3), ragged=True, name="x")
     with pytest.raises(UnsupportedModel) as caught:
@@ -405,14 +388,6 @@ def test_ragged_inputs_are_refused(tmp_path: Path) -> None:
         "input 'x' | received: ragged rows | expected: arrays | remedy: rebuild it with plain "
         "inputs, padded and masked, and copy the weights"
     )
-
-
-def test_other_policies_are_refused(tmp_path: Path) -> None:
-    x = L.Input((None, 3))
-    model = tf_keras.Model(x, L.LSTM(4, name="half", dtype="mixed_float16")(x))
-    with pytest.raises(UnsupportedModel, match="set_global_policy") as caught:
-        rnnport.export(model, tmp_path / "out")
-    assert caught.value.reasons[0].subject == "dtype policy 'mixed_float16' of half"
 
 
 def test_what_the_manifest_says(prove: Prove) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 import tracemalloc
@@ -366,12 +367,13 @@ def test_a_stream_costs_its_states_and_little_more() -> None:
 def test_memory_is_flat_over_many_steps() -> None:
     pool, ids = opened()
     x, sizes = np.zeros((3, F), np.float32), []
-    for _ in range(3):
+    for _ in range(5):
         for _ in range(1500):
             pool.step(ids, x)
             pool.close(pool.restore(pool.snapshot(ids[0])))
         sizes.append(int(Path("/proc/self/statm").read_text().split()[1]))
-    assert sizes[2] - sizes[1] < 100
+    # In every window, if it leaked; others in this process may take memory in one of them.
+    assert min(b - a for a, b in itertools.pairwise(sizes)) < 100
 
 
 def test_shrinking_gives_memory_back() -> None:

@@ -26,7 +26,7 @@ def legacy(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every model of tests.tf1.models, exported by one process, and the session's answers.
+    """Every model of tests.tf1.write, exported by one process, and the session's answers.
 
     Processes of one pytest-xdist run share it; the first to come makes it.
     """
@@ -37,6 +37,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             folder.mkdir()
-            done = legacy("-m", "tests.tf1.models", str(folder))
+            done = legacy("-m", "tests.tf1.write", str(folder))
             assert done.returncode == 0, done.stderr[-4000:]
     return folder

@@ -1,51 +1,16 @@
-"""TensorFlow 1 models of the mission table; run in a process with TF_USE_LEGACY_KERAS=1.
-
-Each is a builder with its signature. `python -m tests.tf1.models DIR` trains nothing: it gives
-every variable a random value, saves a checkpoint, exports, and writes what the session answers.
-"""
+"""TensorFlow 1 models of the mission table: builders of cells rnnport has a formula for."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-import rnnport
+from tests.tf1.cases import SMALL, N, X, case
 
 v1 = tf.compat.v1
 nn = v1.nn
 cells = v1.nn.rnn_cell
-
-X = tf.TensorSpec([None, None, 100], tf.float32)
-SMALL = tf.TensorSpec([None, None, 6], tf.float32)
-N = tf.TensorSpec([None], tf.int32)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A builder, its signature, and shapes of inputs that export did not use."""
-
-    build: Callable[..., Any]
-    signature: list[Any] = field(default_factory=lambda: [SMALL])
-    sizes: tuple[tuple[int, int], ...] = ((3, 13), (1, 2), (7, 31))
-    lengths: tuple[tuple[int, ...], ...] = ()
-
-
-CASES: dict[str, Case] = {}
-
-
-def case(*signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def keep(build: Callable[..., Any]) -> Callable[..., Any]:
-        given = list(signature) or [SMALL]
-        CASES[build.__name__] = Case(build, given, **options)
-        return build
-
-    return keep
 
 
 @case(tf.TensorSpec([None, 6, 100], tf.float32), sizes=((5, 6), (2, 6)))
@@ -126,12 +91,6 @@ def t2_peepholes_one_sided(x: Any) -> Any:
 
 
 @case(SMALL)
-def t2_projection_and_clipping(x: Any) -> Any:
-    cell = cells.LSTMCell(9, num_proj=5, cell_clip=0.4, proj_clip=0.3)
-    return nn.dynamic_rnn(cell, x, dtype=tf.float32)
-
-
-@case(SMALL)
 def t3_gru(x: Any) -> Any:
     return nn.dynamic_rnn(cells.GRUCell(30), x, dtype=tf.float32)
 
@@ -195,7 +154,7 @@ def t6_static_bidirectional(x: Any) -> Any:
     return y[0], tf.stack(y, axis=1), s, s_rev
 
 
-class _Saver:
+class Saver:
     """Where static_state_saving_rnn takes its state from and puts it back."""
 
     def __init__(self, h: Any) -> None:
@@ -215,7 +174,7 @@ class _Saver:
     sizes=((3, 6), (8, 6)),
 )
 def t6_state_saving(x: Any, h: Any) -> Any:
-    saver = _Saver(h)
+    saver = Saver(h)
     y, s = nn.static_state_saving_rnn(cells.GRUCell(7), tf.unstack(x, axis=1), saver, "h")
     return tf.stack(y, axis=1), s
 
@@ -264,63 +223,3 @@ def t6_raw(x: Any, n: Any) -> Any:
 
     y, s, _ = nn.raw_rnn(cell, loop)
     return tf.transpose(y.stack(), [1, 0, 2]), s
-
-
-def arrays(one: Case, batch: int, time: int, rng: np.random.Generator) -> list[Any]:
-    """Fresh inputs; lengths run over 0 to the whole, as far as there are rows."""
-    given = []
-    for spec in one.signature:
-        if spec.dtype == tf.int32:
-            lengths = rng.integers(0, time + 1, batch)
-            lengths[: min(2, batch)] = [time, 0][: min(2, batch)]
-            given.append(lengths.astype(np.int32))
-            continue
-        middle = [time] if len(spec.shape) == 3 else []
-        shape = (batch, *middle, spec.shape[-1])
-        given.append(rng.standard_normal(shape).astype(np.float32))
-    return given
-
-
-def session_of(one: Case, seed: int) -> Any:
-    """A session over the plain graph with random weights, its placeholders and flat outputs."""
-    graph = tf.Graph()
-    with graph.as_default():
-        feeds = [v1.placeholder(s.dtype, s.shape) for s in one.signature]
-        outputs = [tf.identity(y) for y in tf.nest.flatten(one.build(*feeds))]
-        session = v1.Session(graph=graph)
-        rng = np.random.default_rng(seed)
-        for variable in v1.global_variables():
-            fan = max(1, int(np.prod(variable.shape[:-1])))
-            wide = 1.2 / np.sqrt(fan) if len(variable.shape) > 1 else 0.3
-            value = (rng.standard_normal(variable.shape) * wide).astype(np.float32)
-            session.run(variable.initializer, {variable.initializer.inputs[1]: value})
-    return session, feeds, outputs
-
-
-def write(name: str, folder: Path) -> None:
-    """Export one case from its checkpoint and keep what the session answers."""
-    one = CASES[name]
-    session, feeds, outputs = session_of(one, seed=len(name))
-    with session.graph.as_default():
-        place = folder / "checkpoints" / name
-        place.mkdir(parents=True)
-        prefix = v1.train.Saver().save(session, str(place / "model"))
-    rnnport.export(one.build, folder / name, input_signature=one.signature, checkpoint=prefix)
-    rng = np.random.default_rng(3)
-    for k, (batch, time) in enumerate(one.sizes):
-        given = arrays(one, batch, time, rng)
-        answers = session.run(outputs, dict(zip(feeds, given, strict=True)))
-        kept = {f"in{i}": a for i, a in enumerate(given)}
-        kept |= {f"out{i}": a for i, a in enumerate(answers)}
-        np.savez(folder / f"{name}.{k}.npz", **kept)
-
-
-if __name__ == "__main__":
-    import traceback
-
-    target = Path(sys.argv[1])
-    for each in sys.argv[2:] or CASES:
-        try:
-            write(each, target)
-        except Exception:
-            (target / f"{each}.error").write_text(traceback.format_exc())

@@ -88,8 +88,13 @@ def test_t3_block_lstm_with_every_output(
         return tuple(tf.transpose(y, [1, 0, 2]) for y in answers)
 
     shapes = [[(2, 4, F), (2, U), (2, U)], [(5, 17, F), (5, U), (5, U)]]
-    artifact = held(code, [SEQUENCE, STATE, STATE], tmp_path, shapes)
-    assert artifact.manifest.forms["model"].op_counts["Scan"] == 1
+    manifest = held(code, [SEQUENCE, STATE, STATE], tmp_path, shapes).manifest
+    assert manifest.forms["model"].op_counts["Scan"] == 1
+    (layer,) = manifest.layers
+    reason = f"BlockLSTM {'clips its cell state' if clip > 0 else 'gives more than its output'}"
+    assert (layer.kind, layer.units, layer.lowering) == ("BlockLSTM", [U], "Scan")
+    assert layer.reason == reason
+    assert manifest.streamable.reason == f"{reason}; its state stays inside the graph"
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -71,6 +71,9 @@ def test_named_states_stream(
     stepper = rnnport.load(artifact, provider="cpu").stepper(batch_size=2)
     received = np.stack([stepper.step(X[:, t]) for t in range(5)], 1)
     np.testing.assert_allclose(received, steps(weights), rtol=0, atol=1e-6)
+    report = rnnport.verify(artifact, model=folder / name, states=states)
+    assert report.passed, report.failures
+    assert any(check.name.startswith("fresh") for check in report.checks)
 
 
 def test_without_states(graphs: tuple[Path, Any], tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def run(n: int, seed: int, causal: bool = False) -> Tally:
         task = progress.add_task("random models", total=n)
 
         def example(stack: sweep_draw.Stack) -> None:
-            if stack in seen:
+            if stack in seen or tally.drawn == n:
                 return
             seen.add(stack)
             tally.drawn += 1
@@ -101,7 +101,7 @@ def run(n: int, seed: int, causal: bool = False) -> Tally:
         for number in itertools.count():
             if tally.drawn == n:
                 break
-            each(example, min(PART, n - tally.drawn), seed * 1000 + number, causal)
+            each(example, PART, seed * 1000 + number, causal)
     return tally
 
 

@@ -38,6 +38,7 @@ _CUDNN: dict[str, Any] = {
     "unroll": False,
     "zero_output_for_mask": False,
 }
+UNBOUNDED = ("relu", "linear", "elu", "leaky_relu", "softplus", "gelu", "swish", "selu")
 SATURATING = ("sigmoid", "hard_sigmoid", "keras2_hard_sigmoid")
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import hypothesis
-import keras
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests import sweep
+from tests import sweep, sweep_draw
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Layer .* was passed an input with a mask:UserWarning"
@@ -30,11 +29,10 @@ def check_random(folder: Path, *, examples: int, seed: int, causal: bool) -> Non
         phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow],
     )
-    @given(stack=sweep.stacks(causal=causal))
-    def one(stack: sweep.Stack) -> None:
+    @given(stack=sweep_draw.stacks(causal=causal))
+    def one(stack: sweep_draw.Stack) -> None:
         nonlocal drawn
         drawn += 1
-        keras.backend.clear_session()
         sweep.check(stack, folder)
 
     one()

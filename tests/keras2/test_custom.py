@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from tf_keras.src.backend import RandomGenerator
+from tf_keras.src.layers.rnn.dropout_rnn_cell_mixin import DropoutRNNCellMixin
 
 import rnnport
+from tests.keras2.cells import Minimal
 from tests.keras2.proving import Prove, assert_equal, functional
-from tests.tiny_keras import lively
+from tests.tiny_keras import lively, normal
 
 L = tf_keras.layers
 Inputs = namedtuple("Inputs", ["feature1", "feature2"])
@@ -91,26 +94,6 @@ def test_k9_dicts(prove: Prove, names: tuple[str, ...], shapes: tuple[Any, ...])
     prove(lively(tf_keras.Model(inputs, outputs)), scan=1, streams=True)
 
 
-class Minimal(L.Layer):  # type: ignore[misc]
-    """A plain cell without get_initial_state."""
-
-    def __init__(self, units: int, **options: Any) -> None:
-        super().__init__(**options)
-        self.units = self.state_size = units
-
-    def build(self, shape: Any) -> None:
-        self.kernel = self.add_weight(shape=(shape[-1], self.units), name="kernel")
-        self.recurrent = self.add_weight(shape=(self.units, self.units), name="recurrent")
-
-    def get_config(self) -> Any:
-        return {**super().get_config(), "units": self.units}
-
-    def call(self, x: Any, states: Any, constants: Any = None) -> Any:
-        shift = 0.0 if constants is None else constants[0]
-        y = tf.tanh(tf.matmul(x, self.kernel) + tf.matmul(states[0], self.recurrent) + shift)
-        return y, [y]
-
-
 @pytest.mark.parametrize("mask", [False, True])
 @pytest.mark.parametrize(
     "options",
@@ -182,3 +165,39 @@ def test_stateful_convolutions_stream(tmp_path: Path) -> None:
         piece = np.random.default_rng(seed).standard_normal((2, 4, 6, 6, 1)).astype("float32")
         expected = model(piece).numpy()
         np.testing.assert_allclose(stepper.feed(piece), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_k14_conv_lstm_with_dropout(prove: Prove, wrapped: bool) -> None:
+    """Keras 2 keeps the masks of such a layer: its own second eager call fails at another batch."""
+    layer = L.ConvLSTM1D(2, 2, padding="same", dropout=0.3, recurrent_dropout=0.2)
+    x = L.Input((None, 5, 1), name="x")
+    model = lively(tf_keras.Model(x, (L.Bidirectional(layer) if wrapped else layer)(x)))
+    given = normal(4, 6, 5, 1)
+    before = model(given).numpy()
+    artifact = rnnport.export(model, prove.folder / "out")
+    assert rnnport.verify(artifact, model=model).passed
+    np.testing.assert_array_equal(model(given), before)
+    runner = rnnport.load(artifact, provider="cpu")
+    np.testing.assert_allclose(runner.run(given), before, atol=1e-5)
+
+
+class Dropping(DropoutRNNCellMixin, Minimal):  # type: ignore[misc]
+    """A cell that keeps dropout masks as Keras's own do."""
+
+    def __init__(self, units: int, dropout: float = 0.3, **options: Any) -> None:
+        super().__init__(units, **options)
+        self.dropout, self.recurrent_dropout = dropout, 0.0
+        self._random_generator = RandomGenerator(1)
+
+    def call(self, x: Any, states: Any, training: Any = None) -> Any:
+        return super().call(x * self.get_dropout_mask_for_cell(x, training), states)
+
+
+def test_cells_with_dropout_masks(prove: Prove) -> None:
+    """A layer that was called before, and stands in the model twice."""
+    shared = L.RNN(Dropping(4), return_sequences=True)
+    x, y = L.Input((None, 3), name="x"), L.Input((None, 3), name="y")
+    model = lively(tf_keras.Model([x, y], [shared(x), shared(y)]))
+    model([normal(5, 6, 3), normal(5, 6, 3)])
+    prove(model, scan=2)

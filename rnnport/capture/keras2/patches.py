@@ -67,10 +67,11 @@ def eager_patches() -> list[Patch]:
     """For the reference, eager or as a graph."""
     from tf_keras.src.layers.rnn import base_conv_rnn, base_cudnn_rnn, base_rnn, gru, lstm
 
-    stateful = (base_rnn.RNN, lstm.LSTM, gru.GRU, base_conv_rnn.ConvRNN)
+    stateful = (base_rnn.RNN, lstm.LSTM, gru.GRU)
     return [
         *_shared(),
         *(Patch(owner, "call", stateless.from_zero) for owner in stateful),
+        Patch(base_conv_rnn.ConvRNN, "call", stateless.conv_from_zero),
         Patch(base_cudnn_rnn._CuDNNRNN, "call", stateless.cudnn_from_zero),
     ]
 

@@ -16,6 +16,7 @@ from rnnport.capture.context import OpaqueLayer, TraceContext
 from rnnport.capture.conv_lstm import conv_lstm_start, is_conv_lstm
 from rnnport.capture.framework import as_written
 from rnnport.capture.keras2.cudnn import is_cudnn, standing_in
+from rnnport.capture.keras2.dropout import masks_aside
 from rnnport.capture.keras2.stateless import zero_start
 
 __all__ = ["bidirectional_call", "conv_rnn_call", "cudnn_call", "rnn_call", "time_distributed_call"]
@@ -51,7 +52,10 @@ def rnn_call(
     if layer.time_major:
         sequence = tree.map_structure(_swap, sequence)
         mask = None if mask is None else _swap(tree.flatten(mask)[0])
-    outputs = layers.rnn_call(context, as_keras, layer, sequence, states, mask, training, constants)
+    with masks_aside(layer.cell):
+        outputs = layers.rnn_call(
+            context, as_keras, layer, sequence, states, mask, training, constants
+        )
     if layer.return_state and isinstance(outputs, tuple):
         outputs = list(outputs)
     return _swapped(layer, outputs)

@@ -7,8 +7,9 @@ from typing import Any
 
 from rnnport.capture.context import TraceContext
 from rnnport.capture.keras2.cudnn import standing_in
+from rnnport.capture.keras2.dropout import masks_aside
 
-__all__ = ["cudnn_from_zero", "from_zero", "zero_start"]
+__all__ = ["conv_from_zero", "cudnn_from_zero", "from_zero", "zero_start"]
 
 
 def zero_start(layer: Any) -> Any:
@@ -23,8 +24,16 @@ def zero_start(layer: Any) -> Any:
 def from_zero(
     context: TraceContext, original: Any, layer: Any, inputs: Any, *args: Any, **kwargs: Any
 ) -> Any:
-    """RNN.call, LSTM.call, GRU.call and ConvRNN.call from zero state."""
+    """RNN.call, LSTM.call and GRU.call from zero state."""
     return original(zero_start(layer), inputs, *args, **kwargs)
+
+
+def conv_from_zero(
+    context: TraceContext, original: Any, layer: Any, inputs: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """ConvRNN.call from zero state, at any batch size."""
+    with masks_aside(layer.cell):
+        return original(zero_start(layer), inputs, *args, **kwargs)
 
 
 def cudnn_from_zero(

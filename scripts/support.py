@@ -74,6 +74,7 @@ def streams(entry: dict[str, Any]) -> str:
         told.append(f"{entry['streams']} of {entry['models']}{figure}")
     if entry["reasons"]:
         reason = max(entry["reasons"], key=entry["reasons"].__getitem__)
+        reason = reason.split(": golden")[0]  # the runtime's own words are not for a table
         told.append(f"else: {reason}" if told else f"no: {reason}")
     return "; ".join(told).replace("|", "/")
 

@@ -38,8 +38,11 @@ def twins(build: Callable[[str], Any], policy: str) -> tuple[Any, Any]:
     return model, plain
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("module", [keras, tf_keras], ids=["keras", "tf_keras"])
+@pytest.mark.parametrize(
+    ("module", "policy"),
+    [*((keras, policy) for policy in POLICIES), (tf_keras, "mixed_float16"), (tf_keras, "float64")],
+    ids=lambda value: getattr(value, "__name__", value),
+)
 def test_equal_to_the_float32_model(module: Any, policy: str, tmp_path: Path) -> None:
     model, plain = twins(lambda name: layers(module, name), policy)
     before = [np.asarray(w).tobytes() for w in model.get_weights()]

@@ -149,6 +149,9 @@ def _settled_layer(layer: Layer, stack: Stack) -> Layer:
         layer = replace(layer, wrapper="")
     if layer.kind == "ConvLSTM" and stack.framework == "tf_keras":  # which refuses to unroll it
         layer = replace(layer, unroll=False)
+    if stack.framework == "tf_keras" and layer.unroll and not stack.return_sequences:
+        # Keras 2 fails to build it: a mask of all steps, put on the one output that is left.
+        layer = replace(layer, zero_output_for_mask=False)
     wanted = _LEGACY[_LEGACY.index(layer.legacy) :]
     layer = replace(layer, legacy=next(name for name in wanted if _fits(name, layer, stack)))
     if layer.legacy != "CuDNN":

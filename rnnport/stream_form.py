@@ -24,6 +24,7 @@ from rnnport.capture.wording import gist
 from rnnport.graph.finish import describe
 from rnnport.graph.lift import CannotLift, Lifted, lift
 from rnnport.graph.lower import lower
+from rnnport.graph.origins import dependents
 from rnnport.graph.skeleton import Skeleton
 from rnnport.parity.streaming import Cut, check_streaming, cuts
 from rnnport.parity.verify import run_form
@@ -123,10 +124,24 @@ def _obstacle(source: Source, built: Built) -> Streamable | None:
     for layer in built.traced.context.opaque:
         return _no(f"{layer.reason}; its state stays inside the graph", layer.name)
     steps = _steps(built.skeleton) or layer_of_cell(source) is not None
-    if not any(port.has_time for port in built.plan.ports) and not steps:
-        fixed = next((f for f in built.plan.fixed if f.axis == 1), None)
-        return _fixed_time(fixed) if fixed else _no("no input has a time axis")
-    return None
+    timed = any(port.has_time for port in built.plan.ports)
+    if steps or (timed and _follows_time(built)):
+        return None
+    fixed = next((f for f in built.plan.fixed if f.axis == 1), None)
+    if fixed:
+        return _fixed_time(fixed)
+    if timed:
+        return _no("no output depends on an input with a time axis")
+    return _no("no input has a time axis")
+
+
+def _follows_time(built: Built) -> bool:
+    """Whether any output depends on a sequence of open length."""
+    graph = built.skeleton.model.graph
+    pairs = zip(graph.inputs, built.plan.ports, strict=True)
+    timed = {value for value, port in pairs if port.has_time}
+    moving = dependents(graph, timed)
+    return any(v in timed or v.producer() in moving for v in graph.outputs)
 
 
 def _fixed_time(fixed: FixedAxis) -> Streamable:

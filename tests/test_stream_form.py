@@ -50,6 +50,19 @@ def fixed_input() -> Any:
     return keras.Model([x, cond], L.Dense(3)(L.Concatenate()([L.GRU(6, name="gru")(x), cond])))
 
 
+def shared_sequence() -> Any:
+    """A sequence of fixed length, read anew from both ends and pooled, beside the streamed one."""
+    x, source = keras.Input((None, 5), name="x"), keras.Input((7, 4), name="source")
+    read = L.Bidirectional(L.GRU(3, return_sequences=True, name="read"))(source)
+    start = L.Dense(6)(L.Concatenate()([L.Flatten()(read), L.GlobalAveragePooling1D()(read)]))
+    return keras.Model([x, source], L.GRU(6, name="gru")(x, initial_state=start))
+
+
+def unread_sequence() -> Any:
+    x, unread = keras.Input((5,), name="x"), keras.Input((None,), dtype="bool", name="unread")
+    return keras.Model([x, unread], L.Dense(3)(x))
+
+
 def two_sequences() -> Any:
     a, b = keras.Input((None, 5), name="a"), keras.Input((None, 4), name="b")
     both = L.Concatenate()([L.LSTM(6, name="one")(a), L.GRU(3, name="two")(b)])
@@ -192,6 +205,7 @@ STREAMS: dict[str, tuple[Build, list[str], list[str]]] = {
     "start given": (given_states, ["lstm_h", "lstm_c"], []),
     "start made in the call": (own_start, ["gru_started", "gru_h", "zero_h"], []),
     "an input for the whole stream": (fixed_input, ["gru_h"], ["cond"]),
+    "a sequence for the whole stream": (shared_sequence, ["gru_started", "gru_h"], ["source"]),
     "two sequences": (two_sequences, ["one_h", "one_c", "two_h"], []),
     "a layer called twice": (shared, ["gru_h", "gru_2_h"], []),
     "nothing to carry": (lambda: seq(L.Dense(3)), [], []),
@@ -308,6 +322,11 @@ REFUSED: dict[str, tuple[Build, str, str]] = {
         lambda: keras.Sequential([keras.Input((5,)), L.Dense(3)]),
         "",
         "no input has a time axis",
+    ),
+    "nothing reads the sequence": (
+        unread_sequence,
+        "",
+        "no output depends on an input with a time axis",
     ),
 }
 

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from rnnport.custom import CustomSpec
 from rnnport.errors import UnsupportedModel
-from rnnport.graph.origins import reads
+from rnnport.graph.origins import dependents, reads
 from rnnport.graph.skeleton import BEGIN, DOMAIN, Skeleton, token_of
 
 __all__ = ["BODY", "body_of", "fold_bodies"]
@@ -84,12 +84,7 @@ def _inside(skeleton: Skeleton, end: ir.Node) -> set[ir.Node]:
     begin, graph = _begin_of(skeleton, end), end.graph
     if begin is None or graph is None:
         return set()
-    known = set(begin.outputs)
-    late: set[ir.Node] = set()
-    for node in graph:
-        if any(value in known for value in reads(node)):
-            late.add(node)
-            known.update(node.outputs)
+    late = dependents(graph, set(begin.outputs))
     needed: set[ir.Node] = set()
     pending = [v for v in end.inputs if v is not None]
     while pending:

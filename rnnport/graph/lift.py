@@ -8,7 +8,7 @@ stream starts from all zeros, whatever the layer itself starts from.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import msgspec
@@ -17,7 +17,7 @@ import onnx_ir as ir
 from rnnport.carried import ContextSpec, PoolSpec
 from rnnport.custom import CustomSpec
 from rnnport.graph.emit import Emitter, stand_in
-from rnnport.graph.origins import is_zero, sequence_behind, sole_input
+from rnnport.graph.origins import dependents, is_zero, sequence_behind, sole_input
 from rnnport.graph.skeleton import (
     CONTEXT,
     CUSTOM,
@@ -74,10 +74,13 @@ def lift(skeleton: Skeleton, ports: Sequence[Port]) -> Lifted:
         CannotLift: a layer reads backwards, or starts from what only the whole sequence tells.
     """
     graph = skeleton.model.graph
-    _refuse(skeleton)
-    work = _Lift(skeleton, dict(zip(graph.inputs, ports, strict=True)))
+    known = dict(zip(graph.inputs, ports, strict=True))
+    still = _still(graph, known)
+    _refuse(skeleton, still)
+    work = _Lift(skeleton, known)
     for node in _carried(skeleton):
-        work.lift(node)
+        if node not in still:
+            work.lift(node)
     kept = [v for v in graph.inputs if v in work.ports]
     states = list(_without_ends(graph, work.found, work.steps))
     outputs = [str(v.name) for v in graph.outputs]
@@ -111,12 +114,18 @@ def _origin(value: ir.Value) -> ir.Value:
     return value
 
 
-def _refuse(skeleton: Skeleton) -> None:
+def _still(graph: ir.Graph, ports: Mapping[ir.Value, Port]) -> set[ir.Node]:
+    """Nodes that give the same for every chunk: of what all of a stream shares, computed anew."""
+    timed = {value for value, port in ports.items() if port.has_time}
+    return set(graph) - dependents(graph, timed) if timed else set()
+
+
+def _refuse(skeleton: Skeleton, still: Set[ir.Node]) -> None:
     for node in [*skeleton.recurrent_nodes(), *skeleton.custom_nodes()]:
         spec = skeleton.layer_spec(node)
         pair = spec.pair if isinstance(spec, RecurrentSpec) else ""
         name = pair.rsplit("/pair", 1)[0] or spec.name
-        if spec.inner:
+        if spec.inner or node in still:
             continue
         if node.graph is not skeleton.model.graph:
             raise CannotLift(name, "it is called inside a condition or a loop")

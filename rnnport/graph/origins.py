@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 
 import numpy as np
 import onnx_ir as ir
 
-__all__ = ["SIZES", "is_zero", "reads", "sequence_behind", "sole_input"]
+__all__ = ["SIZES", "dependents", "is_zero", "reads", "sequence_behind", "sole_input"]
 
 # Zeros in their first input, whatever the others say, are zeros in the output.
 _KEEPS_ZERO = {
@@ -77,6 +77,17 @@ def sequence_behind(value: ir.Value, sequences: Set[ir.Value]) -> ir.Node | None
                 reached, first = True, first or node
             pending.append(source)
     return first if reached else None
+
+
+def dependents(nodes: Iterable[ir.Node], sources: Set[ir.Value]) -> set[ir.Node]:
+    """Of nodes in order, those that depend on any of the values, be it on a size alone."""
+    known = set(sources)
+    found: set[ir.Node] = set()
+    for node in nodes:
+        if any(value in known for value in reads(node)):
+            found.add(node)
+            known.update(node.outputs)
+    return found
 
 
 def reads(node: ir.Node) -> Iterator[ir.Value]:

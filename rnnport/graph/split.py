@@ -16,7 +16,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from rnnport.custom import CustomSpec
-from rnnport.graph.origins import SIZES, reads, sequence_behind
+from rnnport.graph.origins import SIZES, dependents, reads, sequence_behind
 from rnnport.graph.skeleton import CUSTOM, DOMAIN, OP, Skeleton, token_of
 from rnnport.recurrent import RecurrentSpec
 
@@ -107,9 +107,8 @@ def split(skeleton: Skeleton, decoder_inputs: Sequence[str], again: Collection[s
     decoder = skeleton.copy()
     graph = decoder.model.graph
     own = {v for v in graph.inputs if v.name in decoder_inputs}
-    late = _dependents(graph, own)
-    late |= {v.producer() for node in graph for v in node.outputs if v.name in again}
-    late = _with_sizes(graph, late)
+    repeated = {v.producer() for node in graph for v in node.outputs if v.name in again}
+    late = _with_sizes(graph, {*dependents(graph, own), *repeated})
     crossing = _crossing(decoder, late, own)
     if not crossing:
         raise Cannot(f"inputs {', '.join(decoder_inputs)} do not meet the rest of the model")
@@ -210,17 +209,6 @@ def _inputs_behind(values: Sequence[ir.Value | None], graph: ir.Graph) -> set[ir
     return visited & set(graph.inputs)
 
 
-def _dependents(graph: ir.Graph, sources: Set[ir.Value]) -> set[ir.Node | None]:
-    """Nodes of the graph that depend on any of the values."""
-    known = set(sources)
-    found: set[ir.Node | None] = set()
-    for node in graph:
-        if any(value in known for value in reads(node)):
-            found.add(node)
-            known.update(node.outputs)
-    return found
-
-
 def _with_sizes(graph: ir.Graph, late: set[ir.Node | None]) -> set[ir.Node | None]:
     """The nodes, and those that tell them sizes: a size has no batch axis to be handed over by."""
     told = dict.fromkeys(v for node in graph if node.op_type in SIZES for v in node.outputs)
@@ -243,7 +231,7 @@ def _crossing(skeleton: Skeleton, late: Set[ir.Node | None], own: Set[ir.Value])
     """Values that the encoder makes from its inputs and the decoder reads."""
     graph = skeleton.model.graph
     sources = {v for v in graph.inputs if v not in own}
-    made = _dependents(graph, sources)
+    made = dependents(graph, sources)
     values = [*(v for v in graph.inputs if v in sources)]
     values += [v for node in graph if node in made and node not in late for v in node.outputs]
     found: list[_Crossing] = []

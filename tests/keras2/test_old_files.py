@@ -210,6 +210,28 @@ def test_no_input_shape_before_an_embedding(prove: Prove, tmp_path: Path) -> Non
     assert artifact.manifest.notes[0].endswith("as (None, None) (old)")
 
 
+def test_an_embedding_whose_dtype_is_that_of_its_ids(prove: Prove, tmp_path: Path) -> None:
+    """Keras 2.0: a Sequential says only there that it takes whole numbers."""
+    ids, dtype = L.Input((7,), dtype="int32"), with_("Embedding", dtype="int32", input_length=7)
+    layers = [L.Embedding(20, 4, mask_zero=True, name="embed"), L.LSTM(3)]
+    model = lively(S([ids, *layers], name="old"))
+    path = old_file(model, tmp_path / "m.h5", dtype, as_list, version="2.0.8")
+    artifact = prove(path, live=model, LSTM=1, streams=True)
+    assert artifact.manifest.forms["model"].inputs[0].dtype == "int32"
+    assert artifact.manifest.notes[-1] == (
+        "dtype int32 of an Embedding, as older versions wrote it, is its ids' (embed)"
+    )
+
+
+def test_an_embedding_whose_dtype_is_that_of_its_ids_behind_an_input(
+    prove: Prove, tmp_path: Path
+) -> None:
+    model = tagger()
+    path = old_file(model, tmp_path / "m.h5", with_("Embedding", dtype="int32"))
+    artifact = prove(path, live=model, LSTM=3)
+    assert artifact.manifest.notes[-1].endswith("is its ids' (embed)")
+
+
 def test_no_input_shape_before_a_repeat(prove: Prove, tmp_path: Path) -> None:
     layers = [L.Dense(5), L.RepeatVector(4), L.LSTM(3, return_sequences=True)]
     model = lively(S([L.Input((3,)), *layers], name="old"))

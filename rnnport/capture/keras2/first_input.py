@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["add_input", "first_weights"]
+__all__ = ["add_input", "first_weights", "is_whole"]
 
 Shape = tuple[int, ...]
 
@@ -41,6 +41,7 @@ def add_input(config: dict[str, Any], weights: Mapping[str, Shape]) -> str:
         What was done, or "".
     """
     layers: list[dict[str, Any]] = config["layers"]
+    _keep_ids(layers)
     if not layers or config.get("build_input_shape") or layers[0]["class_name"] in _MODELS:
         return ""
     first = layers[0]["config"]
@@ -52,6 +53,22 @@ def add_input(config: dict[str, Any], weights: Mapping[str, Shape]) -> str:
     first["batch_input_shape"] = shape
     shown = ", ".join("None" if size is None else str(size) for size in shape)
     return f"no input shape in the file: taken from its weights as ({shown})"
+
+
+def is_whole(dtype: Any) -> bool:
+    """Whether a dtype, as a description names it, is one of whole numbers."""
+    return isinstance(dtype, str) and dtype.startswith(("int", "uint"))
+
+
+def _keep_ids(layers: list[dict[str, Any]]) -> None:
+    """An Embedding that starts a Sequential and names the dtype of its ids gets an input of it."""
+    first = layers[0]["config"] if layers else {}
+    if not layers or layers[0]["class_name"] != "Embedding" or not is_whole(first.get("dtype")):
+        return
+    shape = first.get("batch_input_shape") or [None, first.get("input_length")]
+    named = {"name": f"{first.get('name')}_input", "dtype": first["dtype"], "sparse": False}
+    node = {"class_name": "InputLayer", "config": {"batch_input_shape": shape, **named}}
+    layers.insert(0, node)
 
 
 def _inner_shape(first: Mapping[str, Any]) -> list[int | None] | None:

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rnnport.capture.keras2.first_input import Shape, add_input
+from rnnport.capture.keras2.first_input import Shape, add_input, is_whole
 from rnnport.capture.keras2.safety import nodes
 
 __all__ = ["repair"]
@@ -69,6 +69,7 @@ def _repairs(
         lambda node: _class_name(node, custom_objects),
         _cudnn,
         _reset_after,
+        _ids,
         lambda node: _training_only(node, custom_objects),
         lambda node: _input(node, weights),
     )
@@ -116,6 +117,14 @@ def _reset_after(node: Node) -> str:
         return ""
     node["config"]["reset_after"] = False
     return "a GRU without reset_after, as older versions wrote it, was read as reset_after=False"
+
+
+def _ids(node: Node) -> str:
+    """Keras 2.0 wrote the dtype of what comes in where that of the weights has stood since."""
+    inner = node["config"]
+    if node["class_name"] != "Embedding" or not is_whole(inner.get("dtype")):
+        return ""
+    return f"dtype {inner.pop('dtype')} of an Embedding, as older versions wrote it, is its ids'"
 
 
 def _training_only(node: Node, custom_objects: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 __all__ = [
+    "CHECK_KINDS",
     "SCHEMA_VERSION",
     "Check",
     "FileRecord",
@@ -28,6 +29,24 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
+
+CHECK_KINDS = (
+    "shapes",
+    "masks",
+    "scale",
+    "drift",
+    "fresh",
+    "axes",
+    "isolation",
+    "determinism",
+    "structure",
+    "streaming",
+    "round trip",
+    "hand-off",
+    "generation",
+    "accuracy",
+)
+"""Questions a parity report answers, in the order in which it lists them."""
 
 Axis = int | str
 
@@ -201,6 +220,8 @@ class Check(Strict, frozen=True, kw_only=True):
         bound: tolerance × max(1, largest expected magnitude).
         passed: the verdict.
         note: why a check failed or is uninformative.
+        kind: which question it answers, one of CHECK_KINDS, or "".
+        start: where a difference starts, in words; "" where the check passed.
     """
 
     name: str
@@ -209,6 +230,8 @@ class Check(Strict, frozen=True, kw_only=True):
     bound: float
     passed: bool
     note: str = ""
+    kind: str = ""
+    start: str = ""
 
 
 class Generate(Strict, frozen=True, kw_only=True):

@@ -183,6 +183,7 @@ class LayerReport(Strict, frozen=True, kw_only=True):
         units: units of each cell in the layer.
         lowering: e.g. "LSTM", "GRU bidirectional", "GRU with hold column", "Scan".
         reason: why, where it is not simply the fused op.
+        value: the tensor in model.onnx that holds what the layer gives, or "" where none does.
     """
 
     name: str
@@ -190,6 +191,7 @@ class LayerReport(Strict, frozen=True, kw_only=True):
     units: list[int]
     lowering: str
     reason: str = ""
+    value: str = ""
 
 
 class FixedAxis(Strict, frozen=True, kw_only=True):
@@ -282,6 +284,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
         conditioning: outputs that last bits of the weights move by more than the tolerance, and by
             how much, over max(1, the largest magnitude); empty for all but chaotic models.
         parity: the checks that ran at export.
+        mixes_rows: whether rows of a batch influence one another, in TensorFlow as well.
     """
 
     schema: int = SCHEMA_VERSION
@@ -303,3 +306,4 @@ class Manifest(Strict, frozen=True, kw_only=True):
     notes: list[str] = []
     conditioning: dict[str, float] = {}
     parity: list[Check] = []
+    mixes_rows: bool = False

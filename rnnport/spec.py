@@ -18,6 +18,7 @@ __all__ = [
     "FixedAxis",
     "Form",
     "Generate",
+    "Lack",
     "LayerReport",
     "Manifest",
     "Port",
@@ -236,6 +237,20 @@ class Check(Strict, frozen=True, kw_only=True):
     start: str = ""
 
 
+class Lack(msgspec.Struct, frozen=True, kw_only=True):
+    """Something in a graph that a runtime does not do, or does wrong without saying so.
+
+    Attributes:
+        form: the graph, e.g. "model".
+        op: the operator, e.g. "LSTM".
+        reason: what about it, e.g. "ignores sequence_lens without an error".
+    """
+
+    form: str
+    op: str
+    reason: str
+
+
 class Generate(Strict, frozen=True, kw_only=True):
     """What generate.onnx shall do; `rnnport.export(…, generate=Generate(…))`.
 
@@ -268,7 +283,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
         name: the model's name.
         versions: of rnnport and the libraries that made the artifact.
         source: what was exported: {"kind": "keras file", "framework": "keras 3.15.1", …}.
-        target: lowering target, "portable", "cpu" or "cuda".
+        target: lowering target, "portable", "cpu", "cuda" or "openvino".
         opset: ONNX opset of the default domain.
         precision: "float32".
         forms: "model" and, where they exist, "stream", "encoder", "decoder", "generate".

@@ -35,7 +35,6 @@ def test_parity_failed_is_1(tmp_path: Path) -> None:
     ("words", "kind"),
     [
         (["--provider", "gpu"], "UnknownProvider"),
-        (["--provider", "openvino"], "NotYetAvailable"),
         (["--report", "report.html"], "NotYetAvailable"),
     ],
 )

@@ -12,7 +12,7 @@ from rnnport.artifact.golden import GoldenCase
 from rnnport.artifact.load import Artifact, open_artifact
 from rnnport.errors import ArtifactDamaged, ProviderUnavailable, UsageError
 from rnnport.parity.verify import check_golden, verify
-from rnnport.runtime import providers
+from rnnport.runtime.backends import cuda
 from rnnport.runtime.cuda_probe import Probe
 from tests.tiny import lstm_artifact, lstm_model
 
@@ -97,7 +97,7 @@ def test_a_runtime_that_fails_is_a_failed_check() -> None:
 def test_refusals_come_through(
     lstm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(providers, "probe_cuda", lambda: Probe(False, "a", "b", "c"))
+    monkeypatch.setattr(cuda, "probe_cuda", lambda: Probe(False, "a", "b", "c"))
     with pytest.raises(ProviderUnavailable):
         verify(open_artifact(lstm_folder), provider="cuda")
     with pytest.raises(ArtifactDamaged):

@@ -28,9 +28,9 @@ from rnnport.errors import ConversionError, RnnportError
 from rnnport.graph.finish import count_ops, describe, write_onnx
 from rnnport.graph.lower import lower
 from rnnport.graph.skeleton import Skeleton
-from rnnport.parity.tolerance import TOLERANCES
 from rnnport.parity.checks.golden import check_golden
 from rnnport.parity.subject import run_form
+from rnnport.parity.tolerance import TOLERANCES
 from rnnport.spec import Check, FixedAxis, Form, Generate, LayerReport, Port, Sampling, State
 from rnnport.versions import VERSION
 

@@ -30,9 +30,7 @@ class Case:
     inputs: Mapping[str, NDArray[np.generic]]
 
 
-def fresh_cases(
-    ports: Sequence[Port], golden: Sequence[GoldenCase], seed: int = 0
-) -> list[Case]:
+def fresh_cases(ports: Sequence[Port], golden: Sequence[GoldenCase], seed: int = 0) -> list[Case]:
     """Draw inputs at three combinations of sizes, with every kind of mask the model knows.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import msgspec
 
 from rnnport.artifact.golden import read_golden
 from rnnport.artifact.load import Artifact, open_artifact
-from rnnport.errors import ProviderLacks, UsageError
+from rnnport.errors import UsageError
 from rnnport.parity.checks.accuracy import accuracies, check_accuracy
 from rnnport.parity.checks.axes import check_axes
 from rnnport.parity.checks.determinism import check_determinism
@@ -30,14 +30,23 @@ from rnnport.parity.report import ParityReport
 from rnnport.parity.subject import Run, Subject, run_form
 from rnnport.parity.taps import run_layers
 from rnnport.parity.where import first_bad_layer
+from rnnport.runtime.backends.registry import BACKENDS
+from rnnport.runtime.providers import resolve_provider
 from rnnport.runtime.runner import load
-from rnnport.spec import CHECK_KINDS, Check
+from rnnport.spec import CHECK_KINDS, Check, Lack
 
 __all__ = ["Progress", "Reference", "Run", "check_golden", "run_form", "verify"]
 
 Progress = Callable[[str, float], None]
 _GOLDEN = ("shapes", "masks", "scale", "drift")
-_MATCHED = 5
+_NEEDS = {
+    "streaming": {"stream"},
+    "round trip": {"stream"},
+    "hand-off": {"encoder", "decoder"},
+    "generation": {"encoder", "decoder", "generate"},
+}
+"""Forms beside model.onnx that a question is about."""
+_ROWS = 5
 
 
 def verify(
@@ -76,14 +85,22 @@ def verify(
         machine=machine(),
         command=_command(artifact.path, provider, seed, kinds),
     )
-    try:
-        runner = load(artifact, provider=provider)
-    except ProviderLacks as error:
-        return replace(report, lacks=error.lacks, seconds=time.perf_counter() - begun)
+    lacks = list(_lacks(artifact, resolve_provider(provider)))
+    report = replace(report, lacks=tuple(lacks))
+    if any(lack.form == "model" for lack in lacks):
+        return replace(report, seconds=time.perf_counter() - begun)
+    runner = load(artifact, provider=provider)
     golden = read_golden(artifact.path / artifact.manifest.golden.file)
     subject = Subject(artifact, runner, golden, seed)
     report = _answers(subject, reference, wanted, report, progress or (lambda kind, done: None))
     return replace(report, seconds=time.perf_counter() - begun)
+
+
+def _lacks(artifact: Artifact, provider: str) -> Iterator[Lack]:
+    """What keeps the provider from running each form."""
+    for name, path in artifact.forms.items():
+        for lack in BACKENDS[provider].lacks(path):
+            yield msgspec.structs.replace(lack, form=name)
 
 
 def _answers(
@@ -94,15 +111,15 @@ def _answers(
     progress: Progress,
 ) -> ParityReport:
     names, timed = subject.runner.output_names, subject.timed
-    progress("golden inputs", 0.0)
+    lacking = {lack.form for lack in report.lacks}
+    progress("golden", 0.0)
     given = run_golden(subject.golden, subject.runner.run_named)
+    moves = subject.manifest.conditioning
     found = accuracies(subject.golden, given, names, timed)
     questions: list[tuple[str, Callable[[], Sequence[Check]]]] = [
         (
             "golden",
-            lambda: compare_golden(
-                subject.golden, given, names, subject.tolerance, subject.manifest.conditioning, timed
-            ),
+            lambda: compare_golden(subject.golden, given, names, subject.tolerance, moves, timed),
         ),
         ("fresh", lambda: check_fresh(subject, reference) if reference is not None else []),
         ("axes", lambda: check_axes(subject)),
@@ -114,7 +131,11 @@ def _answers(
         ("hand-off", lambda: check_halves(subject)),
         ("accuracy", lambda: check_accuracy(found, subject.tolerance)),
     ]
-    asked = [q for q in questions if _is_wanted(q[0], wanted)]
+    asked = [
+        (kind, question)
+        for kind, question in questions
+        if _is_wanted(kind, wanted) and not _NEEDS.get(kind, set()) & lacking
+    ]
     checks: list[Check] = []
     for place, (kind, question) in enumerate(asked):
         progress(kind, place / len(asked))
@@ -138,7 +159,7 @@ def _isolation(subject: Subject) -> list[Check]:
     batch = subject.model.inputs[0].shape[0]
     if batch != "B" or subject.manifest.mixes_rows:
         return []
-    sizes = subject.sizes(batch=_MATCHED, longer=3)
+    sizes = subject.sizes(batch=_ROWS, longer=3)
     return check_isolation(subject.model, subject.runner.run_named, sizes, subject.seed)
 
 

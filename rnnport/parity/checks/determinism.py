@@ -18,9 +18,7 @@ _THREADED = ("cpu", "openvino")
 def check_determinism(subject: Subject) -> list[Check]:
     """Run twice, which must be bit-equal, and on one thread and two, to the streaming bound."""
     mask = "interior" if masks_anything(subject.model.inputs) else "none"
-    inputs = draw(
-        subject.model.inputs, subject.sizes(4, 9), mask=mask, seed=_SEED + subject.seed
-    )
+    inputs = draw(subject.model.inputs, subject.sizes(4, 9), mask=mask, seed=_SEED + subject.seed)
     names = subject.runner.output_names
     first, trouble = attempt(subject.runner.run_named, inputs)
     second, again = attempt(subject.runner.run_named, inputs)

@@ -83,7 +83,9 @@ class _Walk:
 
     def _step(self, stepper: Stepper, at: int) -> Arrays:
         given = {name: np.ascontiguousarray(array[:, at]) for name, array in self._steps.items()}
-        return dict(zip((p.name for p in self._form.outputs), _leaves(stepper.step(**given)), strict=True))
+        return dict(
+            zip((p.name for p in self._form.outputs), _leaves(stepper.step(**given)), strict=True)
+        )
 
 
 def _leaves(nest: Any) -> list[NDArray[Any]]:

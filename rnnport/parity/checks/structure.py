@@ -34,7 +34,9 @@ def check_structure(subject: Subject) -> list[Check]:
 def _same(name: str, found: Counter[str], claimed: dict[str, int]) -> Check:
     ops = sorted({*found, *claimed})
     wrong = [
-        f"{found[op]} {op}, not {claimed.get(op, 0)}" for op in ops if found[op] != claimed.get(op, 0)
+        f"{found[op]} {op}, not {claimed.get(op, 0)}"
+        for op in ops
+        if found[op] != claimed.get(op, 0)
     ]
     return _check(f"{name}.onnx has the operators exported", len(wrong), "; ".join(wrong))
 

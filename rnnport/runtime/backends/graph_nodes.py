@@ -95,7 +95,8 @@ def _model(data: memoryview) -> GraphNodes:
         elif number == _MODEL_OPSETS:
             domain, version = _opset(whole(value))
             found.opsets[domain] = version
-    if graphs != 1 or not found.opsets:
+    # A graph in two parts is one graph: protobuf merges them.
+    if not graphs or not found.opsets:
         raise Damaged(f"{graphs} graphs and {len(found.opsets)} opsets")
     return found
 

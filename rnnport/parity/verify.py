@@ -129,7 +129,7 @@ def _answers(
         ("streaming", lambda: check_stream(subject)),
         ("round trip", lambda: check_round_trip(subject)),
         ("hand-off", lambda: check_halves(subject)),
-        ("accuracy", lambda: check_accuracy(found, subject.tolerance)),
+        ("accuracy", lambda: check_accuracy(found, subject.golden, subject.tolerance)),
     ]
     asked = [
         (kind, question)

@@ -18,14 +18,14 @@ def test_a_good_artifact(lstm_folder: Path) -> None:
     result = CliRunner().invoke(app, ["verify", str(lstm_folder)])
     assert result.exit_code == 0, result.output
     assert "golden 2: B=2 T=5" in result.stdout
-    assert "✓ tiny on cpu: all 2 checks passed" in result.stdout
+    assert "✓ tiny on cpu: all 16 checks passed" in result.stdout
 
 
 def test_parity_failed_is_1(tmp_path: Path) -> None:
     lstm_artifact(tmp_path / "out", drift=1e-3)
     result = CliRunner().invoke(app, ["verify", str(tmp_path / "out")])
     assert result.exit_code == 1
-    assert "✗ tiny on cpu: 2 of 2 checks failed" in result.stdout
+    assert "✗ tiny on cpu: 2 of 16 checks failed" in result.stdout
     result = CliRunner().invoke(app, ["verify", str(tmp_path / "out"), "--json"])
     assert result.exit_code == 1
     assert json.loads(result.stdout)["passed"] is False

@@ -150,7 +150,7 @@ def _gather_artifact(out: Path) -> Artifact:
         return draft.commit(
             msgspec.structs.replace(
                 template,
-                forms={"model": tiny.form(draft.folder, [tiny.IDS], [port], {})},
+                forms={"model": tiny.form(draft.folder, [tiny.IDS], [port])},
                 golden=record(draft.folder / "golden.npz"),
                 input_structure=tiny.leaf("ids"),
             )

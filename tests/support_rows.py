@@ -1,13 +1,15 @@
 """The mission table's rows by name, and what the tests saw of each: docs/support.md is made of it.
 
 Loaded as a pytest plugin by scripts/support.py. Every artifact that a row's tests export or open is
-noted, and so is every report of rnnport.verify; nothing is entered by hand.
+noted, and so is every report of rnnport.verify; nothing is entered by hand. For scripts/prove.py
+the artifacts are kept too.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 
 import rnnport
+from rnnport.artifact.manifest import MANIFEST_FILE, decode
 
 ROWS = {
     "K1": "Embedding → LSTM → Dense",
@@ -89,8 +92,25 @@ def _noting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("export", "open", "load", "verify"):
         monkeypatch.setattr(rnnport, name, noted(name))
     yield
+    keep = request.config.getoption("--keep-artifacts")
+    if keep is not None:
+        for path in artifacts:
+            _keep(path, keep / row, request.node.name)
     manifests = [m for path, m in artifacts.items() if path != Path()] or [*artifacts.values()]
     _note(row, manifests, [check for report in reports for check in report.checks])
+
+
+def _keep(path: Path, folder: Path, test: str) -> None:
+    """A copy of an artifact, once, under the name of the test that made it first."""
+    if not (path / MANIFEST_FILE).is_file():  # the path of a loaded runner, or one cleaned away
+        return
+    manifest = decode((path / MANIFEST_FILE).read_bytes())
+    content = manifest.forms["model"].record.sha256[:12] + manifest.golden.sha256[:12]
+    if any(folder.glob(f"*{content}")):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    label = re.sub(r"[^A-Za-z0-9_.-]+", "_", test.removeprefix("test_"))[:80]
+    shutil.copytree(path, folder / f"{label}~{content}")
 
 
 def _note(row: str, manifests: list[Any], fresh: list[Any]) -> None:
@@ -124,6 +144,14 @@ def _note(row: str, manifests: list[Any], fresh: list[Any]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--support-json", type=Path, help="write what was seen of each row there")
+    parser.addoption("--rows", nargs="+", default=[*ROWS], help="run the tests of these rows alone")
+    parser.addoption("--keep-artifacts", type=Path, help="copy every row's artifacts there")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The tests of the rows wanted, and no others."""
+    wanted = set(config.getoption("--rows"))
+    items[:] = [item for item in items if row_of(item.nodeid) in wanted]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,0 +1,84 @@
+"""What a report says in words: the same in HTML, in the terminal and in an AssertionError."""
+
+from __future__ import annotations
+
+from rnnport.parity.figures import counted, figure, share_text
+from rnnport.parity.groups import grouped, share
+from rnnport.parity.report import ParityReport
+from rnnport.spec import Check
+
+__all__ = ["failed_kinds", "headline", "lack_lines", "margin", "reason", "starts", "summary"]
+
+
+def headline(report: ParityReport) -> str:
+    """The verdict: "passed", "failed" or "cannot run"."""
+    if report.lacks:
+        return "cannot run"
+    return "passed" if report.passed else "failed"
+
+
+def summary(report: ParityReport) -> str:
+    """What came out, in one sentence."""
+    total = len(report.checks)
+    if report.lacks:
+        things = counted(len(report.lacks), "reason")
+        return f"The provider {report.provider} cannot run this model, for {things}."
+    if not total:
+        return "Nothing was compared, and so nothing is proven."
+    if not report.passed:
+        return (
+            f"{len(report.failures)} of {counted(total, 'check')} failed: {failed_kinds(report)}."
+        )
+    passed = "The one check passed" if total == 1 else f"All {total:,} checks passed"
+    return f"{passed}{_worst(report)}."
+
+
+def failed_kinds(report: ParityReport) -> str:
+    """How many failed of each kind: "3 of 5 masks, 1 of 8 streaming"."""
+    return ", ".join(
+        f"{len(group.failures)} of {len(group.checks)} {group.title}"
+        for group in grouped(report.checks)
+        if not group.passed
+    )
+
+
+def starts(report: ParityReport) -> list[tuple[str, str]]:
+    """Where differences start: kind and words, one for every kind that failed and knows."""
+    found = []
+    for group in grouped(report.checks):
+        first = next((check.start for check in group.failures if check.start), "")
+        if first:
+            found.append((group.title, first))
+    return found
+
+
+def margin(check: Check) -> str:
+    """Error against bound in words: "31 % of its bound", "12 × its bound", "equal"."""
+    part = share(check)
+    if part is None:
+        return "nothing was measured"
+    if check.bound == 0.0:
+        return "not equal" if part else "equal"
+    return f"{share_text(part)} of its bound" if part <= 1 else f"{share_text(part)} its bound"
+
+
+def reason(check: Check) -> str:
+    """Why a check failed: its note, or its error against its bound."""
+    if check.error is None or (check.note and check.error <= check.bound):
+        return check.note or "nothing was measured"
+    size = f"max abs error {figure(check.error)}, bound {figure(check.bound)} ({margin(check)})"
+    return f"{size}; {check.note}" if check.note else size
+
+
+def lack_lines(report: ParityReport) -> list[str]:
+    """Every lack in one line: "model, LSTM: ignores sequence_lens"."""
+    return [f"{lack.form}, {lack.op}: {lack.reason}" for lack in report.lacks]
+
+
+def _worst(report: ParityReport) -> str:
+    worst = report.worst
+    if worst is None:
+        return ""
+    if worst.bound == 0.0:
+        return ", all values equal"
+    return f", worst error {figure(worst.error)}, {margin(worst)}"

@@ -13,7 +13,7 @@ from rnnport.parity.report import ParityReport
 from rnnport.spec import Check, LayerReport
 
 COMMAND = "rnnport verify sleep-staging --provider cpu --model sleep-staging.keras"
-MASKS = ("right", "left", "interior", "empty row", "none")
+MASKS = ("right", "left", "interior", "empty row", "no")
 
 
 def passed(*, many: int = 1) -> ParityReport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 
 from rnnport.parity.html.markup import Markup, join, tag
 
@@ -14,12 +15,18 @@ def section(anchor: str, title: str, *body: str | None) -> Markup:
     return tag("section", tag("h2", title), *body, id=anchor)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], **attributes: str) -> Markup:
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    roles: Sequence[str] = (),
+    **attributes: str,
+) -> Markup:
     """A table; on a phone every row becomes a block in which each cell says its column.
 
     Args:
         columns: their titles; one that ends in ">" holds numbers and is aligned right.
         rows: as many cells as columns; Markup or text.
+        roles: classes of the first rows.
         attributes: of the table.
     """
     titles = [column.removesuffix(">") for column in columns]
@@ -32,8 +39,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], **attributes: s
                 tag("td", tag("div", cell), class_=kind, data_label=title)
                 for cell, title, kind in zip(row, titles, kinds, strict=True)
             ),
+            class_=role,
         )
-        for row in rows
+        for row, role in zip_longest(rows, roles)
     ]
     return tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body), **attributes)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import html
+import re
 
-__all__ = ["Markup", "join", "mark", "tag"]
+__all__ = ["Markup", "join", "mark", "tag", "words"]
 
+# A line must not end within "1.2e-06".
+_FIGURE = re.compile(r"\d(?:\.\d+)?e[-+]\d+")
 _VOID = frozenset({"meta", "link"})
 _MARKS = {
     "pass": ("passed", "M5 13l4.5 4.5L19 7.5"),
@@ -43,6 +46,11 @@ def tag(name: str, /, *children: str | None, **attributes: str | bool | None) ->
 def join(*children: str | None) -> Markup:
     """Several pieces, one after the other."""
     return Markup("".join(_escaped(child) for child in children if child is not None))
+
+
+def words(text: str) -> Markup:
+    """A sentence, its figures kept in one piece."""
+    return Markup(_FIGURE.sub(r'<span class="figure">\g<0></span>', html.escape(text)))
 
 
 def mark(state: str) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rnnport.parity.html.blocks import facts, section, table
-from rnnport.parity.html.markup import Markup, tag
+from rnnport.parity.html.markup import Markup, join, tag
 
 __all__ = ["machine", "reproduce", "versions"]
 
@@ -32,8 +32,10 @@ def reproduce(command: str) -> Markup | None:
     """The command, to be copied."""
     if not command:
         return None
-    words = tag("p", "This command does it all again:")
-    return section("reproduce", "Reproduce", words, tag("pre", tag("code", command)))
+    # A line ends between words where it can, not behind the dashes of an option.
+    words = [join(" " if i else "", tag("span", w)) for i, w in enumerate(command.split(" "))]
+    note = tag("p", "This command does it all again:")
+    return section("reproduce", "Reproduce", note, tag("pre", tag("code", *words)))
 
 
 def _row(values: list[str]) -> list[str]:

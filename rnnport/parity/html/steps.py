@@ -9,7 +9,7 @@ from rnnport.parity.facts import Accuracy
 from rnnport.parity.figures import counted, figure, power
 from rnnport.parity.html.axes import Decades, binned, step_ticks
 from rnnport.parity.html.blocks import folded, section
-from rnnport.parity.html.markup import Markup, join, tag
+from rnnport.parity.html.markup import Markup, tag, words
 
 __all__ = ["steps"]
 
@@ -25,19 +25,23 @@ def steps(accuracy: Sequence[Accuracy], provider: str) -> Markup | None:
         return None
     timed.sort(key=lambda one: -len(one.steps))
     charts = [_chart(one, provider) for one in timed]
-    words = tag(
-        "p", "Largest error at each step, relative to the largest value of the truth, or 1."
+    note = tag(
+        "p",
+        "Largest error at each step, relative to the largest magnitude of the truth, or 1. "
+        "Zero lies on the lower edge.",
     )
     rest = charts[_SHOWN:]
     more = [folded(f"{counted(len(rest), 'further run')}", tag("div", *rest, class_="charts"))]
     shown = tag("div", *charts[:_SHOWN], class_="charts")
-    return section("steps", "Error over time", words, shown, *(more if rest else ()))
+    return section("steps", "Error over time", note, shown, *(more if rest else ()))
 
 
 def _chart(one: Accuracy, provider: str) -> Markup:
     sides = {f"rnnport on {provider}": one.steps, "TensorFlow, float32": one.tensorflow_steps}
     lines = {name: values for name, values in sides.items() if values}
-    title = tag("figcaption", tag("b", one.output), f" {one.case}, against {one.truth}")
+    _, size = binned(one.steps, _POINTS)
+    merged = f"; each point is the largest of {size} steps" if size > 1 else ""
+    title = tag("figcaption", tag("b", one.output), f" {one.case}, against {one.truth}{merged}")
     axis = Decades.around(value for values in lines.values() for value in values)
     figures = tag("ul", *(_figures(*line, i) for i, line in enumerate(lines.items())), class_="key")
     if axis is None:
@@ -105,8 +109,6 @@ def _figures(name: str, values: Sequence[float], index: int) -> Markup:
     sample = tag("path", d="M0 6H28", class_=f"line{index}")
     key = tag("svg", sample, viewBox="0 0 28 12", class_="sample", aria_hidden="true")
     worst = max(range(len(values)), key=values.__getitem__)
-    _, size = binned(values, _POINTS)
-    merged = f"; each point is the largest of {size} steps" if size > 1 else ""
-    words = f": {figure(values[0])} at step 1, {figure(values[-1])} at step {len(values):,}, "
-    most = f"at most {figure(values[worst])} at step {worst + 1:,}{merged}"
-    return tag("li", key, tag("span", tag("b", name), join(words, most)))
+    ends = f": {figure(values[0])} at step 1, {figure(values[-1])} at step {len(values):,}, "
+    most = f"at most {figure(values[worst])} at step {worst + 1:,}"
+    return tag("li", key, tag("span", tag("b", name), words(ends + most)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rnnport.parity.figures import figure, times
 from rnnport.parity.groups import share
-from rnnport.parity.html.markup import Markup, join, mark, tag
+from rnnport.parity.html.markup import Markup, join, mark, tag, words
 from rnnport.parity.ratios import ratios
 from rnnport.parity.report import ParityReport
 from rnnport.parity.sentences import headline, lack_lines, margin, starts, summary
@@ -23,7 +23,7 @@ def verdict(report: ParityReport) -> Markup:
     head = tag(
         "div",
         mark(state),
-        tag("div", tag("p", word.capitalize(), class_="word"), tag("p", summary(report))),
+        tag("div", tag("p", word.capitalize(), class_="word"), tag("p", words(summary(report)))),
         class_="outcome",
     )
     return tag(
@@ -34,14 +34,14 @@ def verdict(report: ParityReport) -> Markup:
 def _lacks(report: ParityReport) -> Markup | None:
     if not report.lacks:
         return None
-    return tag("ul", *(tag("li", line) for line in lack_lines(report)), class_="findings")
+    return tag("ul", *(tag("li", words(line)) for line in lack_lines(report)), class_="findings")
 
 
 def _starts(report: ParityReport) -> Markup | None:
     found = starts(report)
     if not found:
         return None
-    items = [tag("li", tag("b", kind), ": ", words) for kind, words in found]
+    items = [tag("li", tag("b", kind), ": ", words(start)) for kind, start in found]
     title = tag("p", "Where the differences start", class_="label")
     return tag("div", title, tag("ul", *items, class_="findings"))
 

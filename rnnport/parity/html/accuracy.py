@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rnnport.parity.facts import Accuracy
 from rnnport.parity.figures import counted, figure, times
 from rnnport.parity.html.blocks import folded, section, table
-from rnnport.parity.html.markup import Markup, join, mark, tag
+from rnnport.parity.html.markup import Markup, join, mark, tag, words
 from rnnport.parity.ratios import ratios
 
 __all__ = ["accuracy"]
@@ -24,7 +24,7 @@ def accuracy(found: Sequence[Accuracy]) -> Markup | None:
     if law is None:
         return None
     state = "pass" if law.as_accurate else "fail"
-    words = tag("p", mark(state), tag("span", law.sentence), class_="law")
+    says = tag("p", mark(state), tag("span", words(law.sentence)), class_="law")
     truths = ", ".join(dict.fromkeys(one.truth for one in found))
     note = tag("p", f"The truth is {truths}. A ratio below 1 is nearer to it than TensorFlow is.")
     rows = table(_COLUMNS, [_row(one) for one in found], class_="accuracy stack")
@@ -32,7 +32,7 @@ def accuracy(found: Sequence[Accuracy]) -> Markup | None:
     return section(
         "accuracy",
         "Compared with float64",
-        words,
+        says,
         note,
         folded(title, rows, opened=len(found) <= _OPEN_UP_TO),
     )

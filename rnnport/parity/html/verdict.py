@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rnnport.parity.figures import figure, times
 from rnnport.parity.groups import share
-from rnnport.parity.html.markup import Markup, join, mark, tag, words
+from rnnport.parity.html.markup import Markup, mark, tag, words
 from rnnport.parity.ratios import ratios
 from rnnport.parity.report import ParityReport
 from rnnport.parity.sentences import headline, lack_lines, margin, starts, summary
@@ -59,7 +59,7 @@ def _figures(report: ParityReport) -> Iterator[tuple[str, str, Markup]]:
     total = len(report.checks)
     if total:
         good = total - len(report.failures)
-        yield "checks passed", f"{good:,} of {total:,}", join(_kinds(report))
+        yield "checks passed", f"{good:,} of {total:,}", words(_kinds(report))
     worst = report.worst
     if worst is not None:
         beyond = (share(worst) or 0.0) > 1
@@ -70,9 +70,9 @@ def _figures(report: ParityReport) -> Iterator[tuple[str, str, Markup]]:
         yield (
             "error against float64",
             times(found.median),
-            join(f"TensorFlow’s own, median; worst {times(found.worst)}"),
+            words(f"TensorFlow’s own, median; worst {times(found.worst)}"),
         )
-    yield "provider", report.provider, join(f"in {report.seconds:.1f} s" if report.seconds else "")
+    yield "provider", report.provider, words(f"in {report.seconds:.1f} s" if report.seconds else "")
 
 
 def _kinds(report: ParityReport) -> str:

@@ -72,4 +72,4 @@ def _show(report: ParityReport, written: list[Path], every_row: bool, as_json: b
     console = stdout()
     console.print(parity_lines(report, every_row=every_row))
     for path in written:
-        console.print(f"written: {path}", markup=False)
+        console.print(f"written: {path}", markup=False, soft_wrap=True)

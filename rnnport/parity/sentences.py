@@ -26,9 +26,8 @@ def summary(report: ParityReport) -> str:
     if not total:
         return "Nothing was compared, and so nothing is proven."
     if not report.passed:
-        return (
-            f"{len(report.failures)} of {counted(total, 'check')} failed: {failed_kinds(report)}."
-        )
+        kinds = f": {failed_kinds(report)}" if any(check.kind for check in report.checks) else ""
+        return f"{len(report.failures)} of {counted(total, 'check')} failed{kinds}."
     passed = "The one check passed" if total == 1 else f"All {total:,} checks passed"
     return f"{passed}{_worst(report)}."
 

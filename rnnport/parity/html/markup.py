@@ -8,7 +8,7 @@ import re
 __all__ = ["Markup", "join", "mark", "tag", "words"]
 
 # A line must not end within "1.2e-06" or "12 ×".
-_FIGURE = re.compile(r"\b\d[\d.,]*(?:e[-+]\d+)?(?: [%×])?")
+_FIGURE = re.compile(r"\b\d[\d.,]*(?:e[-+]\d+(?: [%×])?| [%×])")
 _VOID = frozenset({"meta", "link"})
 _MARKS = {
     "pass": ("passed", "M5 13l4.5 4.5L19 7.5"),

@@ -75,8 +75,7 @@ def _write(target: Path, text: str) -> None:
     draft = target.with_name(f".{target.name[:80]}.{secrets.token_hex(4)}.tmp")
     try:
         try:
-            # A name may hold lone surrogates, which no encoding takes.
-            draft.write_bytes(text.encode("utf-8", "replace"))
+            draft.write_bytes(text.encode("utf-8"))
             draft.replace(target)
         except OSError as error:
             raise _failed(target, error) from error

@@ -53,7 +53,9 @@ def test_a_page_fits(
     dark = browser.run(PAPER) == "rgb(16, 19, 23)"
     assert dark == (scheme == "dark")
     picture = browser.screenshot()
+    (folder / f"{name}-{size[0]}-{scheme}.png").write_bytes(picture)
     assert struct.unpack(">II", picture[16:24]) == size
+    assert len(picture) > 10_000, "an empty page"
     assert browser.console() == []
 
 

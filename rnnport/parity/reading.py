@@ -24,18 +24,21 @@ def read_report(facts: Mapping[str, Any]) -> ParityReport:
     Raises:
         msgspec.ValidationError: they are not such facts.
     """
-    checks = [_finite(check, "bound") for check in facts["checks"]]
-    accuracy = [_finite(one, "error", "tensorflow", "ratio") for one in facts["accuracy"]]
-    plain = {**facts, "checks": checks, "accuracy": [_finite_steps(one) for one in accuracy]}
+    plain = dict(facts)
+    if "checks" in plain:
+        plain["checks"] = [_finite(check, "bound") for check in plain["checks"]]
+    if "accuracy" in plain:
+        accuracy = [_finite(one, "error", "tensorflow", "ratio") for one in plain["accuracy"]]
+        plain["accuracy"] = [_finite_steps(one) for one in accuracy]
     return msgspec.convert(plain, ParityReport, str_keys=True)
 
 
 def _finite(struct: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {**struct, **{name: math.inf for name in names if struct[name] is None}}
+    return {**struct, **{name: math.inf for name in names if struct.get(name, 0) is None}}
 
 
 def _finite_steps(one: Mapping[str, Any]) -> dict[str, Any]:
-    lists = {name: one[name] for name in ("steps", "tensorflow_steps")}
+    lists = {name: one.get(name, []) for name in ("steps", "tensorflow_steps")}
     return {
         **one,
         **{name: [math.inf if e is None else e for e in steps] for name, steps in lists.items()},

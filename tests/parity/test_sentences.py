@@ -131,3 +131,13 @@ def test_what_is_not_finite_survives_json_as_infinite() -> None:
     back = read_report(replace(report, checks=(wide,), accuracy=(odd,)).to_dict())
     assert back.checks[0].bound == math.inf
     assert (back.accuracy[0].ratio, back.accuracy[0].steps) == (math.inf, [math.inf, 1e-8])
+
+
+def test_other_facts_are_refused() -> None:
+    facts = reports.small().to_dict()
+    for name in ("name", "checks"):
+        lost = {key: value for key, value in facts.items() if key != name}
+        with pytest.raises(msgspec.ValidationError, match=f"`{name}`"):
+            read_report(lost)
+    with pytest.raises(msgspec.ValidationError, match="Expected `str`"):
+        read_report({**facts, "provider": 3})

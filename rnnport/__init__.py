@@ -7,7 +7,7 @@ neither TensorFlow nor onnxruntime; each is loaded by the call that needs it.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,8 +187,14 @@ def verify(
     checkpoint: Any = None,
     source_format: str | None = None,
     states: Mapping[str, str] | None = None,
+    seed: int = 0,
+    checks: Collection[str] | None = None,
+    progress: Progress | None = None,
 ) -> ParityReport:
-    """Compare an artifact with TensorFlow's outputs.
+    """Ask of an artifact whether anything changed, on one runtime.
+
+    Golden inputs and outputs (shapes, masks, scale, drift), streaming, state round trip, hand-off,
+    isolation of rows, dynamic axes, determinism, structure, and accuracy against float64.
 
     Args:
         out: an artifact or its folder.
@@ -201,6 +207,9 @@ def verify(
         checkpoint: as in export, for TensorFlow 1 code.
         source_format: as in export, for a model file.
         states: as in export, for a graph's file.
+        seed: of everything drawn beyond golden.npz; the same seed asks the same.
+        checks: questions to ask, of `rnnport.spec.CHECK_KINDS`; all where None.
+        progress: called with a question's kind and the fraction done.
 
     Raises:
         UsageError: an argument that cannot be right.
@@ -227,7 +236,9 @@ def verify(
             source_format=source_format,
             states=states,
         )
-    found = run_verify(out, provider=provider, reference=reference)
+    found = run_verify(
+        out, provider=provider, reference=reference, seed=seed, kinds=checks, progress=progress
+    )
     if report is not None:
         write_report(found, report)
     return found

@@ -28,8 +28,9 @@ from rnnport.errors import ConversionError, RnnportError
 from rnnport.graph.finish import count_ops, describe, write_onnx
 from rnnport.graph.lower import lower
 from rnnport.graph.skeleton import Skeleton
+from rnnport.parity.checks.golden import check_golden
+from rnnport.parity.subject import run_form
 from rnnport.parity.tolerance import TOLERANCES
-from rnnport.parity.verify import check_golden, run_form
 from rnnport.spec import Check, FixedAxis, Form, Generate, LayerReport, Port, Sampling, State
 from rnnport.versions import VERSION
 
@@ -39,6 +40,7 @@ __all__ = [
     "Progress",
     "Settings",
     "best_build",
+    "check_form",
     "drop_form",
     "graph_facts",
     "refused",
@@ -91,6 +93,7 @@ class Built:
         checks: the graph against TensorFlow on them.
         notes: what the reader should know.
         conditioning: as in Manifest.
+        mixes_rows: as in Manifest.
     """
 
     plan: AxisPlan
@@ -102,6 +105,7 @@ class Built:
     checks: list[Check]
     notes: list[str]
     conditioning: dict[str, float] = field(default_factory=dict)
+    mixes_rows: bool = False
 
     @property
     def passed(self) -> bool:
@@ -285,7 +289,7 @@ def _build(
     describe(skeleton.model, plan.ports, outputs, facts, VERSION)
     form = write_form(skeleton.model, path, plan.ports, outputs)
     progress("comparing with TensorFlow", 0.8)
-    checks, moves = _check(path.parent, form, cases)
+    checks, moves = check_form(path.parent, form, cases)
     return Built(plan, traced, unlowered, form, layers, cases, checks, notes, moves)
 
 
@@ -340,21 +344,26 @@ def refused(name: str, error: Exception) -> Check:
     return Check(name=name, output="", error=None, bound=0.0, passed=False, note=note)
 
 
-def _check(
+def check_form(
     folder: Path, form: Form, cases: Sequence[GoldenCase]
 ) -> tuple[list[Check], dict[str, float]]:
-    """Run the written graph on the golden cases, on CPU; where it fails, ask what rounding does."""
+    """Run a written graph on golden cases, on CPU; where it fails, ask what rounding does.
+
+    Returns:
+        The checks, and outputs by how far last bits of the weights move them, where it was asked.
+    """
     path, names = folder / form.record.file, [p.name for p in form.outputs]
     try:
         run = run_form(path, form)
     except Exception as error:  # onnxruntime's loader raises many types
         return [refused("load", error)], {}
-    checks = check_golden(cases, run, names, TOLERANCES["cpu"])
+    timed = [p.name for p in form.outputs if p.has_time]
+    checks = check_golden(cases, run, names, TOLERANCES["cpu"], None, timed)
     if not any(_near(check) for check in checks):
         return checks, {}
     moves = conditioning(path, form, cases)
     moves = {name: move for name, move in moves.items() if move > TOLERANCES["cpu"]}
-    return check_golden(cases, run, names, TOLERANCES["cpu"], moves), moves
+    return check_golden(cases, run, names, TOLERANCES["cpu"], moves, timed), moves
 
 
 def _near(check: Check) -> bool:

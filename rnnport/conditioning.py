@@ -19,7 +19,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from rnnport.artifact.golden import GoldenCase
-from rnnport.parity.verify import run_form
+from rnnport.parity.subject import run_form
 from rnnport.spec import Form
 
 __all__ = ["conditioning"]

@@ -18,6 +18,7 @@
     │   ├── ArtifactDamaged     hash, schema, path or content that does not fit
     │   └── SaveFailed          the file system refused; the target is as it was
     ├── ProviderUnavailable     a provider asked for by name that cannot run here
+    │   └── ProviderLacks       it runs, but not this graph, or not rightly: names the operators
     ├── NotStreamable           the model looks ahead, so it has no step form
     ├── NotGenerative           nothing in the model can be fed its own output
     └── ParityError             ONNX and TensorFlow do not agree
@@ -44,6 +45,7 @@ __all__ = [
     "NotYetAvailable",
     "ParityError",
     "PoolFull",
+    "ProviderLacks",
     "ProviderUnavailable",
     "Reason",
     "RnnportError",
@@ -155,6 +157,10 @@ class SaveFailed(ArtifactError):
 
 class ProviderUnavailable(RnnportError):
     """A provider asked for by name that cannot run on this machine."""
+
+
+class ProviderLacks(ProviderUnavailable):
+    """A graph with operators that the provider does not run, or runs wrong; names each."""
 
 
 class NotStreamable(RnnportError):

@@ -21,6 +21,7 @@ from rnnport.capture.refuse import refuse_dtypes
 from rnnport.capture.source import Source
 from rnnport.capture.trace import Trace, input_sampling, trace
 from rnnport.errors import ConversionError, ParityError, Reason
+from rnnport.evidence import gather
 from rnnport.handoff_forms import HandOff, build_handoff
 from rnnport.spec import Check, Manifest, Sampling
 from rnnport.stream_form import Stream, build_stream
@@ -63,6 +64,8 @@ def run_export(
         built = best_build(
             source, sampling, plan, first, reference, draft.folder, settings, progress
         )
+        progress("gathering evidence", 0.8)
+        built = gather(source, built, reference, draft.folder)
         if settings.verify and not built.passed:
             raise parity_error(source, built.checks)
         progress("streaming", 0.85)
@@ -137,6 +140,7 @@ def manifest_of(
         notes=_notes(source, built),
         conditioning=built.conditioning,
         parity=[*built.checks, *stream.checks, *handoff.checks],
+        mixes_rows=built.mixes_rows,
     )
 
 

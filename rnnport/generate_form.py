@@ -18,8 +18,8 @@ from rnnport.graph.generate import greedy_graph
 from rnnport.graph.generate_beam import SCORES, beam_graph
 from rnnport.parity.compare import compare
 from rnnport.parity.plain_search import Halves, plain_beam, plain_greedy
+from rnnport.parity.subject import run_form
 from rnnport.parity.tolerance import TOLERANCES
-from rnnport.parity.verify import run_form
 from rnnport.runtime.scores import Scale
 from rnnport.samples import MASK_KINDS, draw, masks_anything
 from rnnport.spec import Check, Form, Generate, Port

@@ -28,7 +28,7 @@ from rnnport.graph.skeleton import Skeleton
 from rnnport.graph.split import Cannot, Halves, guess_decoder_inputs, split
 from rnnport.parity.handoff import handoff_cuts
 from rnnport.parity.streaming import check_streaming
-from rnnport.parity.verify import run_form
+from rnnport.parity.subject import run_form
 from rnnport.spec import Check, Form, Port, State, Streamable
 from rnnport.stream_form import describe_stream, one_time
 

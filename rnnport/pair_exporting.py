@@ -19,6 +19,7 @@ from rnnport.capture.pair import Feed, composed, one_step, open_half, signatures
 from rnnport.capture.reference import Reference
 from rnnport.capture.source import Source
 from rnnport.errors import UnsupportedModel
+from rnnport.evidence import gather
 from rnnport.exporting import manifest_of, parity_error
 from rnnport.pair_forms import Workshop, build_pair_forms
 from rnnport.pair_match import Wiring, wire
@@ -125,9 +126,10 @@ def _whole(
             raise
         source, reference = stepped, Reference(stepped)
         plan = find_axes(source, sampling, reference)
-    return best_build(
+    built = best_build(
         source, sampling, plan, None, reference, shop.folder, shop.settings, shop.progress
     )
+    return gather(source, built, reference, shop.folder)
 
 
 def _lost_mask(carrying: Source, built: Built) -> list[str]:

@@ -28,7 +28,7 @@ from rnnport.pair_study import Half
 from rnnport.parity.handoff import handoff_cuts
 from rnnport.parity.stepwise import Halves, check_steps
 from rnnport.parity.streaming import check_streaming
-from rnnport.parity.verify import Run, run_form
+from rnnport.parity.subject import Run, run_form
 from rnnport.spec import Axis, Check, Form, Port, State, Streamable
 from rnnport.stream_form import describe_stream
 

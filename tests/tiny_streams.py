@@ -15,7 +15,7 @@ from rnnport.artifact.load import Artifact
 from rnnport.artifact.manifest import record
 from rnnport.artifact.save import staging
 from rnnport.spec import Form, Manifest, Port, Sampling, State, Streamable, Structure
-from tests.tiny import golden_cases, leaf, make_model
+from tests.tiny import count_nodes, golden_cases, leaf, make_model
 
 F, U = 3, 4
 Nodes = list[onnx.NodeProto]
@@ -240,6 +240,7 @@ def stream_artifact(out: Path, graph: Graph, name: str = "tiny") -> Artifact:
                         record=record(draft.folder / "model.onnx"),
                         inputs=ports,
                         outputs=graph.outputs,
+                        op_counts=count_nodes(draft.folder / "model.onnx"),
                     ),
                     "stream": Form(
                         record=record(draft.folder / "stream.onnx"),
@@ -247,6 +248,7 @@ def stream_artifact(out: Path, graph: Graph, name: str = "tiny") -> Artifact:
                         outputs=graph.outputs,
                         states=graph.states,
                         fixed=graph.fixed,
+                        op_counts=count_nodes(draft.folder / "stream.onnx"),
                     ),
                 },
                 input_structure=graph.input_structure or leaf(ports[0].name),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -13,14 +13,29 @@ from numpy.typing import NDArray
 from rnnport.errors import ArtifactDamaged
 from rnnport.npz import decode_npz, encode_npz
 
-__all__ = ["GOLDEN_FILE", "GoldenCase", "read_golden", "write_golden"]
+__all__ = [
+    "GOLDEN_FILE",
+    "PROVEN_GRAPH",
+    "TENSORFLOW",
+    "THE_GRAPH",
+    "GoldenCase",
+    "read_golden",
+    "write_golden",
+]
 
 GOLDEN_FILE = "golden.npz"
+TENSORFLOW = "TensorFlow in float64"
+THE_GRAPH = "the graph in float64, on the reference evaluator"
+PROVEN_GRAPH = "the graph in float64, where it equals TensorFlow in float64"
+"""Sources of truth."""
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
 _INDEX = "index"
 _MAX_BYTES = 2 << 30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GoldenCase:
     """One run of the Keras model.
 
@@ -28,11 +43,19 @@ class GoldenCase:
         name: what is special about it, e.g. "left-padded, B=4 T=11".
         inputs: port name to array, shapes and dtypes as the ports say.
         outputs: port name to array, as TensorFlow gave them.
+        kind: the question it answers, one of CHECK_KINDS.
+        truth: port name to the same in float64; empty where nobody knows.
+        source: where truth comes from, e.g. "TensorFlow in float64".
+        layers: layer name to what model.onnx gave there when it was proven, float32.
     """
 
     name: str
-    inputs: Mapping[str, NDArray[np.generic]]
-    outputs: Mapping[str, NDArray[np.generic]]
+    inputs: Arrays
+    outputs: Arrays
+    kind: str = "shapes"
+    truth: Arrays = field(default_factory=dict)
+    source: str = ""
+    layers: Arrays = field(default_factory=dict)
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +64,14 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     inputs: list[str]
     outputs: list[str]
+    kind: str = "shapes"
+    truth: list[str] = []
+    source: str = ""
+    layers: list[str] = []
+
+
+_SIDES = (("in", "inputs"), ("out", "outputs"), ("truth", "truth"), ("layer", "layers"))
+"""Of a key, and the field of GoldenCase and _Entry it belongs to."""
 
 
 def write_golden(path: Path, cases: Sequence[GoldenCase]) -> None:
@@ -56,13 +87,14 @@ def write_golden(path: Path, cases: Sequence[GoldenCase]) -> None:
     """
     if not cases:
         raise ValueError("golden.npz needs at least one case")
-    entries = [_Entry(case.name, [*case.inputs], [*case.outputs]) for case in cases]
+    entries = [_entry(case) for case in cases]
     arrays: dict[str, NDArray[np.generic]] = {
         _INDEX: np.frombuffer(msgspec.json.encode(entries), np.uint8)
     }
     for number, case in enumerate(cases):
-        arrays |= {_key(number, "in", i): a for i, a in enumerate(case.inputs.values())}
-        arrays |= {_key(number, "out", i): a for i, a in enumerate(case.outputs.values())}
+        for side, name in _SIDES:
+            found: Arrays = getattr(case, name)
+            arrays |= {_key(number, side, i): a for i, a in enumerate(found.values())}
     path.write_bytes(encode_npz(arrays))
 
 
@@ -83,13 +115,20 @@ def read_golden(path: Path) -> list[GoldenCase]:
     return cases
 
 
+def _entry(case: GoldenCase) -> _Entry:
+    names = {name: [*getattr(case, name)] for _, name in _SIDES}
+    return _Entry(case.name, kind=case.kind, source=case.source, **names)
+
+
 def _case(entry: _Entry, number: int, arrays: dict[str, NDArray[np.generic]]) -> GoldenCase:
     """Take the arrays of one case out of the pile."""
-    return GoldenCase(
-        entry.name,
-        {name: arrays.pop(_key(number, "in", i)) for i, name in enumerate(entry.inputs)},
-        {name: arrays.pop(_key(number, "out", i)) for i, name in enumerate(entry.outputs)},
-    )
+    found = {
+        which: {
+            name: arrays.pop(_key(number, side, i)) for i, name in enumerate(getattr(entry, which))
+        }
+        for side, which in _SIDES
+    }
+    return GoldenCase(entry.name, kind=entry.kind, source=entry.source, **found)
 
 
 def _key(number: int, side: str, position: int) -> str:

@@ -69,7 +69,12 @@ def golden_cases(
             notes.append(f"TensorFlow itself refused {variant.name}: {gist(error)}")
             continue
         cases.append(
-            GoldenCase(variant.name, inputs, dict(zip(output_names, outputs, strict=True)))
+            GoldenCase(
+                variant.name,
+                inputs,
+                dict(zip(output_names, outputs, strict=True)),
+                "shapes" if variant.mask == "none" else "masks",
+            )
         )
         sizes.append(variant.sizes)
     return cases, sizes, notes

@@ -23,7 +23,7 @@ from rnnport.capture.source import Source
 from rnnport.errors import Reason, UnsupportedModel, UsageError
 from rnnport.model_file import check_model_file, is_graph
 
-__all__ = ["open_source"]
+__all__ = ["open_as_is", "open_source"]
 
 
 def open_source(
@@ -84,12 +84,12 @@ def open_source(
         )
     policies = other_policies(model)
     twin = _float32_twin(framework, model, policies)
-    source = _from_layer(framework, twin, kind, input_signature)
+    source = open_as_is(framework, twin, kind, input_signature)
     source = replace(source, framework=framework.label, notes=notes, policies=policies)
     if not policies:
         return source
     if twin is not model:
-        own = _from_layer(framework, model, kind, input_signature)
+        own = open_as_is(framework, model, kind, input_signature)
         return replace(source, inputs=own.inputs, original=own.call)
     return in_float32(source, model)
 
@@ -114,7 +114,8 @@ def _float32_twin(framework: Framework, model: Any, policies: Mapping[str, Any])
         ) from error
 
 
-def _from_layer(framework: Framework, model: Any, kind: str, signature: Any) -> Source:
+def open_as_is(framework: Framework, model: Any, kind: str, signature: Any) -> Source:
+    """A layer, cell or model under the dtype policies it has."""
     if is_cell(model):
         return from_cell(model, kind, signature)
     if isinstance(model, framework.module.Sequential) and not model.built:

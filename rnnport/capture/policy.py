@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rnnport.capture.framework import KERAS, framework_of
 from rnnport.capture.source import Source
 
-__all__ = ["in_float32", "other_policies", "own_outputs", "policy_note", "rebuilt"]
+__all__ = ["in_float32", "other_policies", "own_outputs", "policy_note", "rebuilt", "with_policy"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -105,7 +105,14 @@ def _float32_over(layer: Any, variables: str) -> Any:
     return policy
 
 
-_OTHERS = ("float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
+_POLICIES = (
+    "float32",
+    "float64",
+    "float16",
+    "bfloat16",
+    "mixed_float16",
+    "mixed_bfloat16",
+)
 
 
 def rebuilt(model: Any) -> Any:
@@ -114,18 +121,23 @@ def rebuilt(model: Any) -> Any:
     tf_keras casts no variables but those of mixed policies, so that float64 and float16 cannot be
     exchanged underneath.
     """
-    config = _with_float32(model.get_config())
-    twin = type(model).from_config(config)
+    twin = type(model).from_config(with_policy(model.get_config(), "float32"))
     twin.set_weights([np.asarray(w, np.float32) for w in model.get_weights()])
     return twin
 
 
-def _with_float32(config: Any) -> Any:
+def with_policy(config: Any, policy: str) -> Any:
+    """A model's config with one dtype policy throughout.
+
+    Args:
+        config: as get_config gives it.
+        policy: "float32" or "float64".
+    """
     if isinstance(config, dict):
-        return {key: _with_float32(value) for key, value in config.items()}
+        return {key: with_policy(value, policy) for key, value in config.items()}
     if isinstance(config, (list, tuple)):
-        return type(config)(_with_float32(value) for value in config)
-    return "float32" if config in _OTHERS else config
+        return type(config)(with_policy(value, policy) for value in config)
+    return policy if isinstance(config, str) and config in _POLICIES else config
 
 
 def own_outputs(call: Callable[[Sequence[Any]], Any], inputs: Sequence[Any]) -> list[NDArray[Any]]:

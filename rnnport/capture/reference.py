@@ -40,6 +40,11 @@ class Reference:
         self._seen: set[tuple[Any, ...]] = set()
         self.failed_in = ""
 
+    @property
+    def compiled(self) -> bool:
+        """Whether sequences of any length run in a graph, and not step by step in Python."""
+        return self._source.graph is not None or self._graphs.get(_OPEN) is not None
+
     def eager(self, inputs: Arrays, watching: Sequence[Patch] = ()) -> list[NDArray[np.generic]]:
         """Flat outputs, computed op by op: every check Keras makes in Python is made.
 

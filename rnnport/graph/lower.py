@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import onnx_ir as ir
 
 from rnnport.carried import ContextSpec, PoolSpec
@@ -27,6 +28,7 @@ from rnnport.spec import LayerReport
 __all__ = ["TARGETS", "lower"]
 
 TARGETS = ("portable", "cpu", "cuda")
+_RECURRENT = ("LSTM", "GRU", "RNN", "Scan")
 
 
 def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
@@ -43,6 +45,7 @@ def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
     fuse_chains(skeleton)
     plans = MaskPlans()
     reports: list[LayerReport] = []
+    given: list[tuple[str, ir.Value]] = []
     done: set[int] = set()
     nodes = skeleton.recurrent_nodes()
     for index, node in enumerate(nodes):
@@ -52,6 +55,7 @@ def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
         if call.spec.step:
             states, how = lower_step(call)
             _replace(node, states)
+            given += [(call.spec.name, value) for value in states]
             reports.append(_report(call, how, ""))
             continue
         partner = _partner(skeleton, node, nodes[index + 1 :])
@@ -62,22 +66,39 @@ def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
             if can_pair(forward, backward):
                 halves = lower_pair(forward, backward)
                 for (its_call, one), lowered in zip(both, halves, strict=True):
-                    _finish(one, lowered)
+                    given += _finish(one, lowered, its_call.spec.name)
                     reports.append(_report(its_call, lowered.how, lowered.reason))
                 done.add(id(partner))
                 continue
         lowered = _lower_one(call, target)
-        _finish(node, lowered)
+        given += _finish(node, lowered, call.spec.name)
         reports.append(_report(call, lowered.how, lowered.reason))
-    reports += _lower_custom_cells(skeleton)
+    reports += _lower_custom_cells(skeleton, given)
     skeleton.model.graph.opset_imports.pop(DOMAIN, None)
     tidy(skeleton.model)
     order = [spec.name for spec in skeleton.specs.values()]
-    return _without_repeats(sorted(reports, key=lambda report: order.index(report.name)))
+    ordered = _without_repeats(sorted(reports, key=lambda report: order.index(report.name)))
+    return _with_values(ordered, given, skeleton.model.graph)
 
 
-def _lower_custom_cells(skeleton: Skeleton) -> list[LayerReport]:
-    """Custom cells, after the standard ones that they may run inside."""
+def _with_values(
+    reports: Sequence[LayerReport], given: Sequence[tuple[str, ir.Value]], graph: ir.Graph
+) -> list[LayerReport]:
+    """Say which tensor holds what a layer gives, where the finished graph still has it."""
+    names: dict[str, str] = {}
+    for layer, value in given:
+        producer = value.producer()
+        if value.name and producer is not None and producer.graph is graph and _used(value):
+            names.setdefault(layer, value.name)
+    for node in graph:
+        if node.op_type in _RECURRENT and (name := node.outputs[0].name):
+            # Both halves of a pair may come out of one operator, and go on joined.
+            names.setdefault(name.rpartition("/")[0], name)
+    return [msgspec.structs.replace(r, value=names.get(r.name, "")) for r in reports]
+
+
+def _lower_custom_cells(skeleton: Skeleton, given: list[tuple[str, ir.Value]]) -> list[LayerReport]:
+    """Custom cells, after the standard ones that they may run inside; adds what they give."""
     reports = []
     for node in skeleton.custom_nodes():
         spec, graph = skeleton.custom_spec(node), node.graph
@@ -85,6 +106,7 @@ def _lower_custom_cells(skeleton: Skeleton) -> list[LayerReport]:
         emit = Emitter(graph, before=node, weights=skeleton.model.graph, prefix=f"{spec.name}/")
         values, reason = lower_custom(emit, spec, node)
         _replace(node, values)
+        given += [(spec.name, value) for value in values]
         units = [sizes[-1] for sizes in spec.outputs if sizes]
         reports.append(
             LayerReport(
@@ -176,8 +198,11 @@ def _needs_hold_it_lacks(call: Call) -> bool:
     return False
 
 
-def _finish(node: ir.Node, lowered: Lowered) -> None:
-    _replace(node, [lowered.outputs, lowered.last, *lowered.finals])
+def _finish(node: ir.Node, lowered: Lowered, name: str) -> list[tuple[str, ir.Value]]:
+    """What the layer of this name gives."""
+    values = [lowered.outputs, lowered.last, *lowered.finals]
+    _replace(node, values)
+    return [(name, value) for value in values]
 
 
 def _replace(node: ir.Node, values: Sequence[ir.Value]) -> None:

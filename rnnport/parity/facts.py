@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from rnnport.spec import Lack
+
 __all__ = ["Accuracy", "FormFacts", "Histogram", "Lack"]
 
 
@@ -46,20 +48,6 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True):
     output: str
     exact: int
     counts: dict[int, int]
-
-
-class Lack(msgspec.Struct, frozen=True, kw_only=True):
-    """Something in a graph that a runtime does not do, or does wrong without saying so.
-
-    Attributes:
-        form: the graph, e.g. "model".
-        op: the operator, e.g. "LSTM".
-        reason: what about it, e.g. "ignores sequence_lens without an error".
-    """
-
-    form: str
-    op: str
-    reason: str
 
 
 class FormFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.parity.streaming import first_states
-from rnnport.parity.verify import Run
+from rnnport.parity.subject import Run
 from rnnport.spec import Form, Generate
 
 __all__ = ["ENDED", "Halves", "plain_beam", "plain_greedy"]

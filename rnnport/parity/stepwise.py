@@ -73,8 +73,8 @@ def _compared(
         expected, received = (_walk(encoder, decoder, halves, inputs, own) for halves in sides)
     except Exception as error:  # runtimes and models raise what they like
         note = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        return Comparison(name, {}, {}, note)
-    return Comparison(name, expected, received)
+        return Comparison(name, {}, {}, note, "hand-off")
+    return Comparison(name, expected, received, kind="hand-off")
 
 
 def _walk(

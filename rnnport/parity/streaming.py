@@ -125,12 +125,13 @@ def check_streaming(
         try:
             received, ends = _streamed(stream, run_stream, cut)
             expected = _expected(model, stream, run_model, cut, ends)
-            comparisons.append(Comparison(cut.name, expected, received))
+            comparisons.append(Comparison(cut.name, expected, received, kind="streaming"))
         except Exception as error:  # runtimes raise what they like
             note = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            comparisons.append(Comparison(cut.name, {}, {}, note))
+            comparisons.append(Comparison(cut.name, {}, {}, note, "streaming"))
     names = [port.name for port in stream.outputs]
-    return compare_all("stream", comparisons, names, TOLERANCES["stream"])
+    timed = [port.name for port in stream.outputs if port.has_time]
+    return compare_all("stream", comparisons, names, TOLERANCES["stream"], timed=timed)
 
 
 def _streamed(stream: Form, run: Run, cut: Cut) -> tuple[Arrays, list[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["TOLERANCES"]
+__all__ = ["MEDIAN_RATIO", "TOLERANCES", "WORST_RATIO"]
 
 TOLERANCES: Mapping[str, float] = MappingProxyType(
     {
@@ -17,3 +17,7 @@ TOLERANCES: Mapping[str, float] = MappingProxyType(
     }
 )
 """Comparison to bound, which is times max(1, largest expected magnitude) of the output."""
+
+MEDIAN_RATIO = 1.2
+WORST_RATIO = 3.0
+"""Law 7: error against a float64 run, as a multiple of TensorFlow's own."""

@@ -1,45 +1,52 @@
-"""Verify an artifact: against golden.npz, and against a live model on fresh inputs."""
+"""Verify an artifact: every question of CHECK_KINDS, asked on one backend."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+import msgspec
 
-from rnnport.artifact.golden import GoldenCase, read_golden
+from rnnport.artifact.golden import read_golden
 from rnnport.artifact.load import Artifact, open_artifact
-from rnnport.errors import InputError, UsageError
-from rnnport.parity.cases import Case, fresh_cases
-from rnnport.parity.compare import Comparison, compare_all
+from rnnport.errors import UsageError
+from rnnport.parity.checks.accuracy import accuracies, check_accuracy
+from rnnport.parity.checks.axes import check_axes
+from rnnport.parity.checks.determinism import check_determinism
+from rnnport.parity.checks.fresh import Reference, check_fresh
+from rnnport.parity.checks.golden import check_golden, compare_golden, run_golden
+from rnnport.parity.checks.halves import check_halves
+from rnnport.parity.checks.isolation import check_isolation
+from rnnport.parity.checks.round_trip import check_round_trip
+from rnnport.parity.checks.stream import check_stream
+from rnnport.parity.checks.structure import check_structure
+from rnnport.parity.histogram import histograms
+from rnnport.parity.machine import form_facts, machine, versions_here
 from rnnport.parity.report import ParityReport
-from rnnport.parity.streaming import check_streaming, cuts
-from rnnport.parity.tolerance import TOLERANCES
-from rnnport.runtime.runner import Runner, load
-from rnnport.runtime.session import open_session
-from rnnport.spec import Check, Form
+from rnnport.parity.subject import Run, Subject, run_form
+from rnnport.parity.taps import run_layers
+from rnnport.parity.where import first_bad_layer
+from rnnport.runtime.backends.registry import BACKENDS
+from rnnport.runtime.providers import resolve_provider
+from rnnport.runtime.runner import load
+from rnnport.spec import CHECK_KINDS, Check, Lack
 
-__all__ = [
-    "Reference",
-    "Run",
-    "check_golden",
-    "run_form",
-    "verify",
-    "verify_golden",
-    "verify_reference",
-    "verify_stream",
-]
+__all__ = ["Progress", "Reference", "Run", "check_golden", "run_form", "verify"]
 
-_SEED = 40_000
-
-Arrays = Mapping[str, NDArray[np.generic]]
-Run = Callable[[Arrays], Arrays]
-"""Input name to array in, output name to array out."""
-
-Reference = Callable[[dict[str, NDArray[np.generic]]], Sequence[NDArray[np.generic]]]
-"""Runs the original model: input name to array in, outputs in port order out."""
+Progress = Callable[[str, float], None]
+_GOLDEN = ("shapes", "masks", "scale", "drift")
+_NEEDS = {
+    "streaming": {"stream"},
+    "round trip": {"stream"},
+    "hand-off": {"encoder", "decoder"},
+    "generation": {"encoder", "decoder", "generate"},
+}
+"""Forms beside model.onnx that a question is about."""
+_ROWS = 5
 
 
 def verify(
@@ -47,130 +54,149 @@ def verify(
     *,
     provider: str = "cpu",
     reference: Reference | None = None,
+    seed: int = 0,
+    kinds: Collection[str] | None = None,
+    progress: Progress | None = None,
 ) -> ParityReport:
-    """Check that an artifact computes what TensorFlow computes, and streams as it runs whole.
+    """Check that an artifact computes what TensorFlow computes, and keeps the laws of DESIGN.md.
 
     Args:
         out: the artifact's folder, or an opened Artifact.
-        provider: "cpu", "cuda" or "auto"; sets the tolerance too.
-        reference: the live model; without it, golden.npz alone is compared.
+        provider: the backend; sets the tolerance too.
+        reference: the live model; without it, nothing is compared on fresh inputs.
+        seed: of everything drawn; the same seed asks the same.
+        kinds: questions to ask, of CHECK_KINDS; all where None.
+        progress: told a kind and the fraction done.
 
     Raises:
-        UsageError, ArtifactDamaged, ProviderUnavailable: as load.
+        UsageError: no such kind, a seed that is none, or as load.
+        ArtifactDamaged, ProviderUnavailable: as load.
     """
+    begun = time.perf_counter()
+    wanted = _checked(kinds, seed)
     artifact = out if isinstance(out, Artifact) else open_artifact(out)
+    report = ParityReport(
+        artifact.manifest.name,
+        provider,
+        (),
+        forms=form_facts(artifact),
+        layers=tuple(artifact.manifest.layers),
+        versions={"export": artifact.manifest.versions, "here": versions_here(provider)},
+        machine=machine(),
+        command=_command(artifact.path, provider, seed, kinds),
+    )
+    lacks = list(_lacks(artifact, resolve_provider(provider)))
+    report = replace(report, lacks=tuple(lacks))
+    if any(lack.form == "model" for lack in lacks):
+        return replace(report, seconds=time.perf_counter() - begun)
     runner = load(artifact, provider=provider)
     golden = read_golden(artifact.path / artifact.manifest.golden.file)
-    checks = verify_golden(runner, golden)
-    checks += verify_stream(artifact, runner, golden)
-    if reference is not None:
-        cases = fresh_cases(artifact.manifest.forms["model"].inputs, golden)
-        checks += verify_reference(runner, reference, cases)
-    return ParityReport(artifact.manifest.name, runner.provider, tuple(checks))
+    subject = Subject(artifact, runner, golden, seed)
+    report = _answers(subject, reference, wanted, report, progress or (lambda kind, done: None))
+    return replace(report, seconds=time.perf_counter() - begun)
 
 
-def verify_golden(runner: Runner, golden: Sequence[GoldenCase]) -> list[Check]:
-    """Run golden inputs and compare with golden outputs; no TensorFlow needed."""
-    tolerance = TOLERANCES[runner.provider]
-    moves = runner.manifest.conditioning
-    return check_golden(golden, runner.run_named, runner.output_names, tolerance, moves)
+def _lacks(artifact: Artifact, provider: str) -> Iterator[Lack]:
+    """What keeps the provider from running each form."""
+    for name, path in artifact.forms.items():
+        for lack in BACKENDS[provider].lacks(path):
+            yield msgspec.structs.replace(lack, form=name)
 
 
-def run_form(path: Path, form: Form, provider: str = "cpu") -> Run:
-    """A form on onnxruntime, states among its inputs and outputs.
+def _answers(
+    subject: Subject,
+    reference: Reference | None,
+    wanted: Sequence[str],
+    report: ParityReport,
+    progress: Progress,
+) -> ParityReport:
+    names, timed = subject.runner.output_names, subject.timed
+    lacking = {lack.form for lack in report.lacks}
+    progress("golden", 0.0)
+    given = run_golden(subject.golden, subject.runner.run_named)
+    moves = subject.manifest.conditioning
+    found = accuracies(subject.golden, given, names, timed)
+    questions: list[tuple[str, Callable[[], Sequence[Check]]]] = [
+        (
+            "golden",
+            lambda: compare_golden(subject.golden, given, names, subject.tolerance, moves, timed),
+        ),
+        ("fresh", lambda: check_fresh(subject, reference) if reference is not None else []),
+        ("axes", lambda: check_axes(subject)),
+        ("isolation", lambda: _isolation(subject)),
+        ("determinism", lambda: check_determinism(subject)),
+        ("structure", lambda: check_structure(subject)),
+        ("streaming", lambda: check_stream(subject)),
+        ("round trip", lambda: check_round_trip(subject)),
+        ("hand-off", lambda: check_halves(subject)),
+        ("accuracy", lambda: check_accuracy(found, subject.golden, subject.tolerance)),
+    ]
+    asked = [
+        (kind, question)
+        for kind, question in questions
+        if _is_wanted(kind, wanted) and not _NEEDS.get(kind, set()) & lacking
+    ]
+    checks: list[Check] = []
+    for place, (kind, question) in enumerate(asked):
+        progress(kind, place / len(asked))
+        checks += question()
+    progress("done", 1.0)
+    checks = [check for check in checks if not check.kind or check.kind in wanted]
+    return replace(
+        report,
+        provider=subject.provider,
+        checks=tuple(_with_layer(subject, checks)),
+        accuracy=tuple(found),
+        histograms=tuple(histograms(subject.golden, given, names)),
+    )
 
-    Args:
-        path: the form's file.
-        form: what it holds.
-        provider: a resolved provider.
-    """
-    session = open_session(path, provider)
-    names = [*(p.name for p in form.outputs), *(s.output for s in form.states)]
 
-    def run(inputs: Arrays) -> Arrays:
-        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
-
-    return run
+def _is_wanted(question: str, wanted: Sequence[str]) -> bool:
+    return any(kind in wanted for kind in (_GOLDEN if question == "golden" else (question,)))
 
 
-def verify_stream(artifact: Artifact, runner: Runner, golden: Sequence[GoldenCase]) -> list[Check]:
-    """Run the stream form, where there is one, in chunks and steps against the whole form."""
-    forms = artifact.manifest.forms
-    if "stream" not in forms:
+def _isolation(subject: Subject) -> list[Check]:
+    batch = subject.model.inputs[0].shape[0]
+    if batch != "B" or subject.manifest.mixes_rows:
         return []
-    stream = forms["stream"]
-    run = run_form(artifact.forms["stream"], stream, runner.provider)
-    found = cuts(forms["model"], stream, shortest=_shortest(stream, golden), seed=_SEED)
-    return check_streaming(forms["model"], stream, runner.run_named, run, found)
+    sizes = subject.sizes(batch=_ROWS, longer=3)
+    return check_isolation(subject.model, subject.runner.run_named, sizes, subject.seed)
 
 
-def _shortest(stream: Form, golden: Sequence[GoldenCase]) -> int:
-    """A length the model was seen to take."""
-    timed = [p for p in stream.inputs if "T" in p.shape]
-    found = [(case.inputs[p.name], p) for case in golden for p in timed]
-    # Golden inputs of a bare cell are single steps.
-    return min((x.shape[1] for x, p in found if x.ndim == len(p.shape)), default=4)
+def _with_layer(subject: Subject, checks: Sequence[Check]) -> list[Check]:
+    """Failed golden checks also say which layer is the first to differ."""
+    if all(check.passed for check in checks if check.kind in _GOLDEN):
+        return list(checks)
+    layer = _bad_layer(subject)
+    return [
+        msgspec.structs.replace(check, start=f"layer {layer!r}, {check.start}".rstrip(", "))
+        if layer and check.kind in _GOLDEN and not check.passed
+        else check
+        for check in checks
+    ]
 
 
-def check_golden(
-    golden: Sequence[GoldenCase],
-    run: Run,
-    outputs: Sequence[str],
-    tolerance: float,
-    moves: Mapping[str, float] | None = None,
-) -> list[Check]:
-    """The same for anything that runs; an exception in run is a failed check.
-
-    Args:
-        golden: cases with TensorFlow's outputs.
-        run: input name to array in, output name to array out.
-        outputs: names of all outputs.
-        tolerance: from TOLERANCES.
-        moves: as in compare_all.
-    """
-    comparisons = []
-    for number, case in enumerate(golden, 1):
-        received, note = _attempt(run, case.inputs)
-        name = f"golden {number}: {case.name}"
-        comparisons.append(Comparison(name, case.outputs, received, note))
-    return compare_all("golden", comparisons, outputs, tolerance, moves)
+def _bad_layer(subject: Subject) -> str:
+    case = next((case for case in subject.golden if case.layers), None)
+    if case is None:
+        return ""
+    values = {layer.name: layer.value for layer in subject.manifest.layers if layer.value}
+    path = subject.artifact.forms["model"]
+    received = run_layers(path, values, case.inputs, subject.provider)
+    return first_bad_layer(list(values), case.layers, received, subject.tolerance)
 
 
-def verify_reference(runner: Runner, reference: Reference, cases: Sequence[Case]) -> list[Check]:
-    """Run fresh inputs through both and compare; an exception in either is a failed check.
-
-    Raises:
-        UsageError: the reference gives another number of outputs: it is another model.
-    """
-    names = runner.output_names
-
-    def expect(inputs: Arrays) -> Arrays:
-        return _named(names, reference(dict(inputs)))
-
-    comparisons = []
-    for case in cases:
-        expected, trouble = _attempt(expect, case.inputs)
-        received, note = _attempt(runner.run_named, case.inputs)
-        comparisons.append(Comparison(case.name, expected, received, trouble or note))
-    tolerance, moves = TOLERANCES[runner.provider], runner.manifest.conditioning
-    return compare_all("fresh", comparisons, names, tolerance, moves)
+def _checked(kinds: Collection[str] | None, seed: int) -> Sequence[str]:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageError.of("seed", repr(seed), "a whole number from 0 up", "leave it out")
+    unknown = sorted(set(kinds or ()) - set(CHECK_KINDS))
+    if unknown:
+        expected = f"some of {', '.join(CHECK_KINDS)}"
+        raise UsageError.of("checks", ", ".join(unknown), expected, "leave it out to ask all")
+    return [kind for kind in CHECK_KINDS if kinds is None or kind in kinds]
 
 
-def _attempt(run: Run, inputs: Arrays) -> tuple[Arrays, str]:
-    """Run, or say in one line why not. Runtimes and models raise what they like."""
-    try:
-        return run(inputs), ""
-    except UsageError as error:
-        if not isinstance(error, InputError):
-            raise
-        return {}, str(error.reasons[0])
-    except Exception as error:
-        return {}, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-
-
-def _named(names: Sequence[str], outputs: Sequence[NDArray[np.generic]]) -> Arrays:
-    if len(outputs) != len(names):
-        expected = f"{len(names)} outputs: {', '.join(names)}"
-        remedy = "pass the model this artifact was exported from"
-        raise UsageError.of("model", f"{len(outputs)} outputs", expected, remedy)
-    return {name: np.asarray(output) for name, output in zip(names, outputs, strict=True)}
+def _command(path: Path, provider: str, seed: int, kinds: Collection[str] | None) -> str:
+    only = [part for kind in kinds or () for part in ("--check", kind)]
+    parts = ["rnnport", "verify", str(path), "--provider", provider, "--seed", str(seed), *only]
+    return shlex.join(parts)

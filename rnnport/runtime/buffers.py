@@ -10,7 +10,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-__all__ = ["Binding", "DeviceMemory", "HostMemory", "Memory", "memory_for"]
+from rnnport.runtime.copied import CopiedBinding
+
+__all__ = ["Binding", "DeviceMemory", "HostMemory", "Memory", "bind_session", "memory_for"]
 
 Array = NDArray[Any]
 # An Array or an onnxruntime.OrtValue.
@@ -95,7 +97,20 @@ class DeviceMemory:
 
 def memory_for(provider: str) -> Memory:
     """The memory in which a provider's sessions keep states."""
-    return HostMemory() if provider == "cpu" else DeviceMemory(provider)
+    return DeviceMemory(provider) if provider == "cuda" else HostMemory()
+
+
+def bind_session(
+    session: Any,
+    inputs: Mapping[str, Tensor],
+    outputs: Mapping[str, Tensor | None],
+    *,
+    sticky: bool,
+) -> Binding | CopiedBinding:
+    """Tie a session to its inputs and outputs, in the way its backend allows; see Binding."""
+    if hasattr(session, "io_binding"):
+        return Binding(session, inputs, outputs, sticky=sticky)
+    return CopiedBinding(session, inputs, outputs)
 
 
 class Binding:

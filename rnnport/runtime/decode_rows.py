@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnport.runtime.buffers import Binding, Memory, Tensor, memory_for
+from rnnport.runtime.buffers import Memory, Tensor, bind_session, memory_for
 from rnnport.runtime.decode_plan import DecodePlan
 from rnnport.runtime.form_sessions import FormSessions
 from rnnport.runtime.session import run_refused
@@ -122,7 +122,7 @@ class DecodeRows:
         writes = {state.output: tensor for state, tensor in zip(states, after, strict=True)}
         inputs = {self._plan.step.name: fed, **self._context, **reads}
         outputs = {self._plan.output.name: given, **writes}
-        return Binding(self._session, inputs, outputs, sticky=self._memory.sticky).runner()
+        return bind_session(self._session, inputs, outputs, sticky=self._memory.sticky).runner()
 
     def _gathered(self, tensor: Tensor, rows: Index) -> Tensor:
         array = tensor if isinstance(tensor, np.ndarray) else tensor.numpy()

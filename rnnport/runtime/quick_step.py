@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnport.runtime.buffers import Binding, Tensor
+from rnnport.runtime.buffers import Binding, Tensor, bind_session
+from rnnport.runtime.copied import CopiedBinding
 from rnnport.runtime.session import run_refused
 from rnnport.runtime.stream_plan import StreamPlan, drop_time, resolve
 from rnnport.spec import Port
@@ -27,7 +28,9 @@ class QuickStep:
         dtype: of that input.
     """
 
-    def __init__(self, bindings: Sequence[Binding], inputs: Arrays, outputs: Arrays) -> None:
+    def __init__(
+        self, bindings: Sequence[Binding | CopiedBinding], inputs: Arrays, outputs: Arrays
+    ) -> None:
         self._runs = [binding.runner() for binding in bindings]
         self._inputs, self._outputs = inputs, outputs
         self._x, self._y = next(iter(inputs.values())), next(iter(outputs.values()))
@@ -56,7 +59,7 @@ class QuickStep:
             return None
         reads, writes = [s.input for s in plan.states], [s.output for s in plan.states]
         bindings = [
-            Binding(
+            bind_session(
                 session,
                 {**inputs, **fixed, **dict(zip(reads, before, strict=True))},
                 {**outputs, **dict(zip(writes, after, strict=True))},

@@ -1,18 +1,17 @@
-"""An onnxruntime session over a form's file."""
+"""A session over a form's file, on any backend."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
+from rnnport.errors import InputError, ProviderLacks, Reason, UsageError
+from rnnport.runtime.backends.base import RunFailed
+from rnnport.runtime.backends.registry import BACKENDS
+from rnnport.spec import Lack
 
-from rnnport.errors import ArtifactDamaged, InputError, ProviderUnavailable, UsageError
-from rnnport.runtime.providers import session_providers
-
-__all__ = ["check_threads", "open_session", "run_refused"]
-
-_FATAL = 4
+__all__ = ["check_threads", "open_session", "provider_lacks", "run_refused"]
 
 
 def check_threads(threads: int | None) -> None:
@@ -34,51 +33,47 @@ def open_session(
 
     Args:
         path: the .onnx file, already checked by open_artifact.
-        provider: a resolved provider, "cpu" or "cuda".
-        threads: for the work inside one operator; None leaves the choice to onnxruntime.
+        provider: a resolved provider.
+        threads: for the work inside one operator; None leaves the choice to the runtime.
         arena: keep freed memory at hand; without it very small runs are faster.
 
     Returns:
-        An onnxruntime.InferenceSession; its run may be called from several threads.
+        A session as in backends/base.py; for "cpu" and "cuda" an onnxruntime.InferenceSession. Its
+        run may be called from several threads.
 
     Raises:
         UsageError: threads makes no sense.
-        ArtifactDamaged: onnxruntime does not take the file.
-        ProviderUnavailable: CUDA works, but not for this session.
+        ArtifactDamaged: the runtime does not take the file.
+        ProviderLacks: the runtime does not run an operator, or runs it wrong.
+        ProviderUnavailable: the provider works, but not for this session.
     """
     check_threads(threads)
-    options = ort.SessionOptions()
-    # Its errors come as exceptions; printing them as well would be noise.
-    options.log_severity_level = _FATAL
-    options.enable_cpu_mem_arena = arena
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    try:
-        session = ort.InferenceSession(
-            str(path), options, providers=session_providers(provider), enable_fallback=0
+    backend = BACKENDS[provider]
+    if found := backend.lacks(path):
+        raise provider_lacks(provider, path, found)
+    return backend.open(path, threads, arena=arena)
+
+
+def provider_lacks(provider: str, path: Path, lacks: Sequence[Lack]) -> ProviderLacks:
+    """The refusal of a graph, one reason for each lack."""
+    expected = f"operators that {provider} runs, and rightly"
+    target = BACKENDS[provider].target
+    remedy = f"export the model with target={target!r}, or choose another provider"
+    return ProviderLacks(
+        *(
+            Reason(f"provider {provider!r}, {path.name}", f"{k.op}: {k.reason}", expected, remedy)
+            for k in lacks
         )
-    except Exception as error:
-        raise ArtifactDamaged.of(
-            str(path),
-            f"onnxruntime {ort.__version__}: {' '.join(str(error).split())[:500]}",
-            "a graph that onnxruntime opens",
-            "pip install -U onnxruntime-gpu, or export the model again with a lower opset",
-        ) from error
-    if provider == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
-        raise ProviderUnavailable.of(
-            "provider 'cuda'",
-            "onnxruntime opened the model on the CPU",
-            "a session on CUDA",
-            "check that the GPU has free memory",
-        )
-    return session
+    )
 
 
 def run_refused(file: str, error: Exception) -> InputError:
-    """Onnxruntime's refusal of inputs whose shapes and dtypes fit, such as ids out of range."""
+    """A runtime's refusal of inputs whose shapes and dtypes fit, such as ids out of range."""
+    runtime = error.runtime if isinstance(error, RunFailed) else "onnxruntime"
+    detail = error.detail if isinstance(error, RunFailed) else str(error)
     return InputError.of(
         f"run of {file}",
-        f"onnxruntime: {' '.join(str(error).split())[:500]}",
+        f"{runtime}: {' '.join(detail.split())[:500]}",
         "values the model can take",
         "check that ids are below the vocabulary's size and sequences not too short",
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnport.runtime.buffers import Binding, Tensor
+from rnnport.runtime.buffers import Tensor, bind_session
 from rnnport.runtime.form_sessions import FormSessions
 from rnnport.runtime.session import run_refused
 from rnnport.runtime.stream_plan import StreamPlan, resolve
@@ -61,7 +61,7 @@ def run_stream(
     outputs = {port.name: _empty(port.shape, port.dtype, sizes) for port in plan.outputs}
     reads = {state.input: tensor for state, tensor in zip(plan.states, before, strict=True)}
     writes = {state.output: tensor for state, tensor in zip(plan.states, after, strict=True)}
-    binding = Binding(session, {**inputs, **reads}, {**outputs, **writes}, sticky=False)
+    binding = bind_session(session, {**inputs, **reads}, {**outputs, **writes}, sticky=False)
     try:
         binding.run()
     except Exception as error:

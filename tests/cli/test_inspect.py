@@ -20,7 +20,7 @@ def test_it_shows_what_the_manifest_says(tmp_path: Path) -> None:
         "keras 3.15.1",
         "in x float32 B × T × 3 float, 0 masks",
         "out y float32 B × T × 4",
-        "decoder/gru_1 GRU 8+8 Scan activation gelu has no ONNX name",
+        "decoder/gru_1 GRU 8+8 tf2onnx activation gelu has no ONNX name",
         "Transpose 2, LSTM 1",
         "golden.npz",
         "rnnport 0.1.0",
@@ -36,8 +36,12 @@ def test_json_is_the_manifest(lstm_folder: Path) -> None:
     result = CliRunner().invoke(app, ["inspect", str(lstm_folder), "--json"])
     found = json.loads(result.stdout)
     assert found["path"] == str(lstm_folder)
-    assert found["forms"]["model"]["op_counts"] == {"LSTM": 1, "Transpose": 2}
-    assert found["layers"][1]["lowering"] == "Scan"
+    assert found["forms"]["model"]["op_counts"] == {
+        "Transpose": 2,
+        "LSTM": 1,
+        "Squeeze": 1,
+    }
+    assert found["layers"][1]["lowering"] == "tf2onnx"
 
 
 def test_no_artifact(tmp_path: Path) -> None:

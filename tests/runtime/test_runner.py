@@ -11,7 +11,7 @@ import pytest
 import tests.tiny as tiny
 from rnnport.artifact.load import Artifact, open_artifact
 from rnnport.errors import InputError, NotStreamable, NotYetAvailable, ProviderUnavailable
-from rnnport.runtime import providers
+from rnnport.runtime.backends import cuda
 from rnnport.runtime.cuda_probe import Probe
 from rnnport.runtime.runner import load
 from rnnport.spec import Port
@@ -101,7 +101,7 @@ def test_many_threads_one_runner(lstm_folder: Path) -> None:
 
 def test_cuda_where_there_is_none(lstm_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        providers, "probe_cuda", lambda: Probe(False, "asking the driver", "no GPU", "get one")
+        cuda, "probe_cuda", lambda: Probe(False, "asking the driver", "no GPU", "get one")
     )
     with pytest.raises(ProviderUnavailable, match="asking the driver failed: no GPU"):
         load(lstm_folder, provider="cuda")
@@ -150,7 +150,7 @@ def _gather_artifact(out: Path) -> Artifact:
         return draft.commit(
             msgspec.structs.replace(
                 template,
-                forms={"model": tiny.form(draft.folder, [tiny.IDS], [port], {})},
+                forms={"model": tiny.form(draft.folder, [tiny.IDS], [port])},
                 golden=record(draft.folder / "golden.npz"),
                 input_structure=tiny.leaf("ids"),
             )

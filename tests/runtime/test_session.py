@@ -60,7 +60,9 @@ def test_weights_may_not_lie_outside_the_folder(tmp_path: Path) -> None:
 
 def test_a_file_onnxruntime_does_not_take(tmp_path: Path, capfd: Any) -> None:
     path = tmp_path / "model.onnx"
-    path.write_bytes(b"junk")
+    model = lstm_model()
+    model.graph.node[1].input[0] = "nowhere"
+    path.write_bytes(model.SerializeToString())
     with pytest.raises(ArtifactDamaged) as caught:
         open_session(path)
     (reason,) = caught.value.reasons
@@ -68,3 +70,14 @@ def test_a_file_onnxruntime_does_not_take(tmp_path: Path, capfd: Any) -> None:
     assert "onnxruntime " in reason.received
     assert reason.expected == "a graph that onnxruntime opens"
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_that_is_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"junk")
+    with pytest.raises(ArtifactDamaged) as caught:
+        open_session(path)
+    assert str(caught.value) == (
+        f"{path} | received: 117 bytes announced where 2 are left | expected: an ONNX model | "
+        "remedy: export the model again"
+    )

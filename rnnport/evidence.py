@@ -1,0 +1,177 @@
+"""What export leaves behind as evidence: more golden cases, and the truth about all of them.
+
+Truth is a run in float64. The model rebuilt under TensorFlow gives it for a few cases; where the
+written graph, run in float64 by the reference evaluator, gives the same there, what differs between
+the two in float32 is rounding alone, and the graph stands in for the other cases.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from rnnport.artifact.golden import PROVEN_GRAPH, TENSORFLOW, THE_GRAPH, GoldenCase
+from rnnport.building import Built, check_form
+from rnnport.capture.more_cases import more_cases
+from rnnport.capture.reference import Reference
+from rnnport.capture.source import Source
+from rnnport.capture.truth import Twin, float64_twin
+from rnnport.parity.checks.isolation import check_isolation
+from rnnport.parity.compare import TRUSTED
+from rnnport.parity.exact import ExactGraph, agrees
+from rnnport.parity.subject import run_form
+from rnnport.parity.taps import run_layers
+from rnnport.spec import Check
+
+__all__ = ["gather"]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+# Cases on which the model rebuilt in float64 is run, one after the other in Python.
+_FOR_THE_TWIN = ("plain", "interior mask", "inputs times 1000")
+# Seconds the reference evaluator may take for a case.
+_PATIENCE = 3.0
+
+
+def gather(source: Source, built: Built, reference: Reference, folder: Path) -> Built:
+    """Add evidence to a graph that equals TensorFlow.
+
+    Args:
+        source: the model.
+        built: its graph, right already.
+        reference: the model in TensorFlow.
+        folder: holds the graph.
+    """
+    if not built.passed:
+        return built
+    more, notes = more_cases(built.plan, reference, built.form.outputs)
+    path = folder / built.form.record.file
+    truth = _Truth(float64_twin(source), _exact(path, built), [p.name for p in built.form.outputs])
+    cases = [truth.tell(case) for case in (*built.cases, *more)]
+    cases = [truth.fill(case) for case in cases]
+    lost = [case for case in cases if _lost(case)]
+    notes += [f"TensorFlow itself loses its digits on {c.name}: not compared" for c in lost]
+    kept = [case for case in cases if case not in lost]
+    checks, moves = check_form(folder, built.form, kept)
+    untold = _untold(kept, checks)
+    if untold:
+        notes += [f"{c.name}: no float64 run tells rounding from a fault: left out" for c in untold]
+        kept = [case for case in kept if case not in untold]
+        checks, moves = check_form(folder, built.form, kept)
+    return replace(
+        built,
+        cases=_with_layers(kept, path, built),
+        checks=checks,
+        notes=[*built.notes, *notes],
+        conditioning=moves,
+        mixes_rows=_mixes_rows(built, reference, folder),
+    )
+
+
+def _mixes_rows(built: Built, reference: Reference, folder: Path) -> bool:
+    """Whether rows depend on one another in the graph, and TensorFlow has it so."""
+    sizes = {a: n if a == "B" else n + 1 for a, n in built.plan.sizes.items()}
+    if "B" not in sizes:
+        return False
+    path, names = folder / built.form.record.file, [p.name for p in built.form.outputs]
+    ours = check_isolation(built.form, run_form(path, built.form), sizes)
+    if all(check.passed for check in ours):
+        return False
+
+    def ask(inputs: Arrays) -> Arrays:
+        return dict(zip(names, reference(inputs), strict=True))
+
+    return not all(check.passed for check in check_isolation(built.form, ask, sizes))
+
+
+def _exact(path: Path, built: Built) -> ExactGraph | None:
+    try:
+        return ExactGraph(path, [p.name for p in built.form.outputs])
+    except Exception:  # what an operator's Python implementation raises
+        return None
+
+
+class _Truth:
+    """Tells cases their truth.
+
+    Args:
+        twin: the model in float64, where it can be rebuilt.
+        graph: the written graph in float64, where the evaluator takes it.
+        names: of the outputs.
+    """
+
+    def __init__(self, twin: Twin | None, graph: ExactGraph | None, names: Sequence[str]) -> None:
+        self._twin, self._graph, self._names = twin, graph, names
+        self._proven = False
+        self._pace = 0.0
+
+    def tell(self, case: GoldenCase) -> GoldenCase:
+        """The case with TensorFlow's own truth, if it is one of those and there is a twin."""
+        if self._twin is None or not case.name.startswith(_FOR_THE_TWIN):
+            return case
+        try:
+            given = self._twin(case.inputs)
+        except Exception:  # a rebuilt model may be less than the original
+            self._twin = None
+            return case
+        truth = dict(zip(self._names, given, strict=True))
+        if not agrees(case.outputs, truth, TRUSTED) and case.kind in ("shapes", "masks"):
+            self._twin = None  # another model came out of the config
+            return case
+        if self._graph is not None and case.kind in ("shapes", "masks"):
+            self._proven = agrees(self._run(case), truth)
+            self._graph = self._graph if self._proven else None
+        return replace(case, truth=truth, source=TENSORFLOW)
+
+    def fill(self, case: GoldenCase) -> GoldenCase:
+        """The case with the graph's truth, where it has none yet."""
+        if self._graph is None or case.truth or self._slow(case):
+            return case
+        try:
+            truth = self._run(case)
+        except Exception:  # what an operator's Python implementation raises
+            self._graph = None
+            return case
+        return replace(case, truth=truth, source=PROVEN_GRAPH if self._proven else THE_GRAPH)
+
+    def _slow(self, case: GoldenCase) -> bool:
+        return self._pace * _steps(case) > _PATIENCE
+
+    def _run(self, case: GoldenCase) -> dict[str, NDArray[Any]]:
+        assert self._graph is not None
+        begun = time.perf_counter()
+        truth = self._graph(case.inputs)
+        self._pace = (time.perf_counter() - begun) / _steps(case)
+        return truth
+
+
+def _steps(case: GoldenCase) -> int:
+    return max((x.shape[1] for x in case.inputs.values() if x.ndim > 1), default=1)
+
+
+def _lost(case: GoldenCase) -> bool:
+    """Whether TensorFlow's float32 is too far from the truth for anything to be compared."""
+    extreme = case.kind in ("scale", "drift")
+    return extreme and bool(case.truth) and not agrees(case.outputs, case.truth, TRUSTED)
+
+
+def _untold(cases: Sequence[GoldenCase], checks: Sequence[Check]) -> list[GoldenCase]:
+    """Extreme cases that differ and about which no truth is known."""
+    failed = {check.name.partition(": ")[2] for check in checks if not check.passed}
+    return [c for c in cases if c.name in failed and c.kind in ("scale", "drift") and not c.truth]
+
+
+def _with_layers(cases: Sequence[GoldenCase], path: Path, built: Built) -> list[GoldenCase]:
+    """The most telling small case knows what every layer gave."""
+    named = {layer.name: layer.value for layer in built.layers if layer.value}
+    wanted = [c for c in cases if c.name.startswith(("interior mask", "plain"))]
+    if not named or not wanted:
+        return list(cases)
+    chosen = wanted[-1]
+    layers = run_layers(path, named, chosen.inputs)
+    return [replace(c, layers=layers) if c is chosen else c for c in cases]

@@ -1,0 +1,1 @@
+"""One file a runtime, behind the interface in base.py; registry.py names them."""

@@ -1,0 +1,184 @@
+"""The nodes of an .onnx file, read without onnx: what a runtime lacks is seen before it runs.
+
+Field numbers: onnx.proto. Weights are skipped, and files are mapped, so size costs nothing.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rnnport.errors import ArtifactDamaged
+from rnnport.runtime.backends.wire import Damaged, integers, messages, text, whole
+
+__all__ = ["GraphNodes", "Node", "graph_nodes"]
+
+_MODEL_GRAPH, _MODEL_OPSETS, _MODEL_FUNCTIONS = 7, 8, 25
+_GRAPH_NODES, _FUNCTION_NODES = 1, 7
+_DEEPEST = 32
+
+Attribute = int | str | tuple[int, ...] | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node.
+
+    Attributes:
+        op: its operator.
+        domain: "" for ONNX's own.
+        inputs: names; "" for those left out, none at the end.
+        outputs: names, likewise.
+        attributes: those that are integers, strings or lists of them.
+        bodies: the nodes of its subgraphs, without those of theirs.
+        depth: 0 in the main graph, 1 in a subgraph of one of its nodes, and so on.
+    """
+
+    op: str
+    domain: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Attribute]
+    bodies: tuple[Node, ...] = ()
+    depth: int = 0
+
+    def has(self, place: int) -> bool:
+        """Whether an optional input is given."""
+        return place < len(self.inputs) and self.inputs[place] != ""
+
+    def integer(self, name: str, default: int) -> int:
+        """An integer attribute."""
+        value = self.attributes.get(name, default)
+        return value if isinstance(value, int) else default
+
+    def strings(self, name: str) -> tuple[str, ...]:
+        """A list of strings; empty where the attribute is left out."""
+        value = self.attributes.get(name, ())
+        return tuple(v for v in value if isinstance(v, str)) if isinstance(value, tuple) else ()
+
+
+@dataclass(frozen=True)
+class GraphNodes:
+    """All nodes of a model, subgraphs and functions included, and its opsets by domain."""
+
+    nodes: list[Node] = field(default_factory=list)
+    opsets: dict[str, int] = field(default_factory=dict)
+
+
+def graph_nodes(path: Path) -> GraphNodes:
+    """Read a model's file.
+
+    Raises:
+        ArtifactDamaged: it is no ONNX model, or cut short.
+    """
+    try:
+        with path.open("rb") as file:
+            # Closed when nothing points into it any more; a traceback may for a while.
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return _model(memoryview(data))
+    except (Damaged, ValueError, OSError) as error:
+        raise ArtifactDamaged.of(
+            str(path), str(error), "an ONNX model", "export the model again"
+        ) from error
+
+
+def _model(data: memoryview) -> GraphNodes:
+    found, graphs = GraphNodes(), 0
+    for number, value in messages(data):
+        if number == _MODEL_GRAPH:
+            graphs += 1
+            _graph(whole(value), found.nodes, _GRAPH_NODES, 0)
+        elif number == _MODEL_FUNCTIONS:
+            _graph(whole(value), found.nodes, _FUNCTION_NODES, 0)
+        elif number == _MODEL_OPSETS:
+            domain, version = _opset(whole(value))
+            found.opsets[domain] = version
+    # A graph in two parts is one graph: protobuf merges them.
+    if not graphs or not found.opsets:
+        raise Damaged(f"{graphs} graphs and {len(found.opsets)} opsets")
+    return found
+
+
+def _opset(data: memoryview) -> tuple[str, int]:
+    domain, version = "", 0
+    for number, value in messages(data):
+        if number == 1:
+            domain = text(value)
+        elif number == 2:
+            (version,) = integers(value)
+    return domain, version
+
+
+def _graph(data: memoryview, into: list[Node], field_number: int, depth: int) -> list[Node]:
+    """Add a graph's nodes and those of its subgraphs; return its own."""
+    if depth > _DEEPEST:
+        raise Damaged(f"graphs in graphs, more than {_DEEPEST} deep")
+    own = []
+    for number, value in messages(data):
+        if number == field_number:
+            node = _node(whole(value), into, depth)
+            into.append(node)
+            own.append(node)
+    return own
+
+
+def _node(data: memoryview, into: list[Node], depth: int) -> Node:
+    inputs: list[str] = []
+    outputs: list[str] = []
+    bodies: list[Node] = []
+    op = domain = ""
+    attributes: dict[str, Attribute] = {}
+    for number, value in messages(data):
+        if number == 1:
+            inputs.append(text(value))
+        elif number == 2:
+            outputs.append(text(value))
+        elif number == 4:
+            op = text(value)
+        elif number == 5:
+            _attribute(whole(value), attributes, bodies, into, depth)
+        elif number == 7:
+            domain = text(value)
+    if not op:
+        raise Damaged("a node without an operator")
+    domain = "" if domain == "ai.onnx" else domain
+    given = _without_tail(inputs), _without_tail(outputs)
+    return Node(op, domain, *given, attributes, tuple(bodies), depth)
+
+
+def _without_tail(names: list[str]) -> tuple[str, ...]:
+    while names and not names[-1]:
+        names.pop()
+    return tuple(names)
+
+
+def _attribute(
+    data: memoryview,
+    attributes: dict[str, Attribute],
+    bodies: list[Node],
+    into: list[Node],
+    depth: int,
+) -> None:
+    name = ""
+    one: int | str | None = None
+    ints: list[int] = []
+    strings: list[str] = []
+    for number, value in messages(data):
+        if number == 1:
+            name = text(value)
+        elif number == 3:
+            (one,) = integers(value)
+        elif number == 4:
+            one = bytes(whole(value)).decode(errors="replace")
+        elif number == 8:
+            ints += integers(value)
+        elif number == 9:
+            strings.append(bytes(whole(value)).decode(errors="replace"))
+        elif number in (6, 11):
+            bodies += _graph(whole(value), into, _GRAPH_NODES, depth + 1)
+    if one is not None:
+        attributes[name] = one
+    elif ints or strings:
+        attributes[name] = tuple(ints) if ints else tuple(strings)

@@ -1,0 +1,74 @@
+"""What the providers of onnxruntime share: options, the provider list, opening."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from rnnport.errors import ArtifactDamaged
+from rnnport.runtime.backends.graph_nodes import Node, graph_nodes
+from rnnport.spec import Lack
+
+__all__ = ["onnxruntime_lacks", "open_onnxruntime", "session_providers"]
+
+_FATAL = 4
+_CPU: tuple[str, dict[str, Any]] = ("CPUExecutionProvider", {})
+# TF32 rounds products to 10 bits of mantissa, far above the CUDA tolerance.
+_CUDA: tuple[str, dict[str, Any]] = ("CUDAExecutionProvider", {"use_tf32": "0"})
+_RECURRENT = {"LSTM", "GRU", "RNN"}
+_DOMAINS = {"", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"}
+
+
+def session_providers(provider: str) -> list[tuple[str, dict[str, Any]]]:
+    """Name and options for onnxruntime, best first; the CPU takes what CUDA leaves."""
+    return [_CUDA, _CPU] if provider == "cuda" else [_CPU]
+
+
+def onnxruntime_lacks(path: Path) -> list[Lack]:
+    """Operators of strangers, and the layout that onnxruntime does not implement."""
+    found = {(n.op, why): None for n in graph_nodes(path).nodes if (why := _why(n))}
+    return [Lack(form=path.stem, op=op, reason=why) for op, why in found]
+
+
+def _why(node: Node) -> str:
+    if node.domain not in _DOMAINS:
+        return f"onnxruntime has no operators of domain {node.domain}"
+    if node.domain == "" and node.op in _RECURRENT and node.integer("layout", 0):
+        return "onnxruntime does not implement layout 1"
+    return ""
+
+
+def open_onnxruntime(path: Path, provider: str, threads: int | None, *, arena: bool) -> Any:
+    """Open a graph.
+
+    Args:
+        path: the .onnx file; external data lies beside it.
+        provider: "cpu" or "cuda".
+        threads: for the work inside one operator; None leaves the choice to onnxruntime.
+        arena: keep freed memory at hand; without it very small runs are faster.
+
+    Returns:
+        An onnxruntime.InferenceSession; its run may be called from several threads.
+
+    Raises:
+        ArtifactDamaged: onnxruntime does not take the file.
+    """
+    options = ort.SessionOptions()
+    # Its errors come as exceptions; printing them as well would be noise.
+    options.log_severity_level = _FATAL
+    options.enable_cpu_mem_arena = arena
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return ort.InferenceSession(
+            str(path), options, providers=session_providers(provider), enable_fallback=0
+        )
+    except Exception as error:
+        raise ArtifactDamaged.of(
+            str(path),
+            f"onnxruntime {ort.__version__}: {' '.join(str(error).split())[:500]}",
+            "a graph that onnxruntime opens",
+            "pip install -U onnxruntime-gpu, or export the model again with a lower opset",
+        ) from error

@@ -1,0 +1,12 @@
+"""The backends by name. A new one is a file here, a line below and a test."""
+
+from __future__ import annotations
+
+from rnnport.runtime.backends.base import Backend
+from rnnport.runtime.backends.cpu import Cpu
+from rnnport.runtime.backends.cuda import Cuda
+from rnnport.runtime.backends.reference import Reference
+
+__all__ = ["BACKENDS"]
+
+BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (Cpu(), Cuda(), Reference())}

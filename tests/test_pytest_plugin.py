@@ -75,7 +75,7 @@ def test_a_model_that_differs_says_where_and_names_the_report(pytester: pytest.P
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(
         [
-            "E*AssertionError: sleep-staging on cpu: 5 of 70 checks failed: 1 of 10 shapes, *",
+            "E*AssertionError: sleep-staging on cpu: 6 of 72 checks failed: 1 of 10 shapes, *",
             "E*masks: right mask, B=4 T=11, output stage: max abs error 4.1e-02, bound 1.0e-05 *",
             "E*starts: row 2, step 7 of 23, the first masked step: 4.1e-02",
             "E*reproduce: rnnport verify sleep-staging --provider cpu *",
@@ -104,7 +104,7 @@ def test_what_failed_at_export_fails(pytester: pytest.Pytester) -> None:
 
             first = rnnport.export
             monkeypatch.setattr(rnnport, "export", export)
-            with pytest.raises(AssertionError, match="1 of 71 checks failed: 1 of 1 other checks"):
+            with pytest.raises(AssertionError, match="1 of 73 checks failed: 1 of 1 other checks"):
                 assert_parity("passed")
         """,
     )

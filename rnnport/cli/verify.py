@@ -31,6 +31,13 @@ def verify(
         Path | None,
         typer.Option(metavar="FILE.xml", help="Write JUnit XML, for continuous integration."),
     ] = None,
+    checks: Annotated[
+        list[str] | None,
+        typer.Option("--check", metavar="KIND", help="Ask this alone; may be given many times."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Of inputs drawn here: the same seed draws the same.")
+    ] = 0,
     every_row: Annotated[
         bool, typer.Option("--all", help="Print every check, those of kinds that passed too.")
     ] = False,
@@ -39,17 +46,27 @@ def verify(
     """Check that an artifact computes what TensorFlow computes; needs TensorFlow for --model."""
     with outcome(as_json):
         import rnnport
+        from rnnport.cli.progress import progress
+        from rnnport.cli.quiet import load_exporter
         from rnnport.parity.writing import check_report_path, write_junit
 
         if junit is not None:
             check_report_path(junit, ".xml")
         if report is not None:
             check_report_path(report, ".html")
-        if model is not None:
-            from rnnport.cli.quiet import load_exporter
-
-            load_exporter()
-        found = rnnport.verify(folder, provider=provider, model=model, report=report)
+        with progress(shown=not as_json) as told:
+            if model is not None:
+                told("loading TensorFlow", 0.0)
+                load_exporter()
+            found = rnnport.verify(
+                folder,
+                provider=provider,
+                model=model,
+                report=report,
+                seed=seed,
+                checks=checks or None,
+                progress=told,
+            )
         if junit is not None:
             write_junit(found, junit)
         _show(found, [path for path in (report, junit) if path], every_row, as_json)
@@ -57,7 +74,7 @@ def verify(
 
 
 def _code(report: ParityReport) -> int:
-    if report.lacks:
+    if report.lacks and not report.failures:
         return REFUSED
     return OK if report.passed else PARITY_FAILED
 

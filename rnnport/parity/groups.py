@@ -20,13 +20,13 @@ QUESTIONS: Mapping[str, str] = MappingProxyType(
         "fresh": "Inputs that export never saw give what TensorFlow gives.",
         "axes": "Every axis that is claimed to be dynamic is.",
         "isolation": "No row of a batch depends on the others.",
-        "determinism": "The same inputs give the same bits again.",
-        "structure": "Recurrent layers run on the operators they were lowered to.",
+        "determinism": "The same run gives the same again, on one thread or two.",
+        "structure": "The graphs hold the operators that export wrote, and no loop.",
         "streaming": "The whole, any chunks and single steps agree.",
         "round trip": "Saving, loading and restoring change no bit.",
         "hand-off": "The encoder, then the decoder, give what the whole model gives.",
         "generation": "The decode loop gives the tokens of the loop in Python.",
-        "accuracy": "Against float64, the error is no larger than TensorFlow's own.",
+        "accuracy": "Against float64, it errs about as little as TensorFlow does.",
     }
 )
 """Kind of check to what holds if its checks pass."""

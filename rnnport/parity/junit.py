@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from rnnport.parity.groups import Group, grouped
 from rnnport.parity.report import ParityReport
-from rnnport.parity.sentences import reason, summary
+from rnnport.parity.sentences import place, reason, summary
 from rnnport.spec import Check
 
 __all__ = ["junit_xml"]
@@ -41,7 +41,7 @@ def _suite(root: ET.Element, group: Group, report: ParityReport) -> None:
     counts = {"tests": len(group.checks), "failures": len(group.failures), "errors": 0}
     suite = _open_suite(root, group.title, counts)
     for check in group.checks:
-        case = _case(suite, report, group.title, f"{check.name}, output {check.output}")
+        case = _case(suite, report, group.title, place(check))
         if not check.passed:
             failure = ET.SubElement(case, "failure", message=_text(reason(check)), type="parity")
             failure.text = _text(_story(check, report))

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rnnport.parity.figures import counted, figure, share_text
 from rnnport.parity.groups import grouped, share
 from rnnport.parity.report import ParityReport
 from rnnport.spec import Check
 
-__all__ = ["failed_kinds", "headline", "lack_lines", "margin", "reason", "starts", "summary"]
+__all__ = [
+    "failed_kinds",
+    "headline",
+    "lack_lines",
+    "lacking_forms",
+    "margin",
+    "place",
+    "reason",
+    "starts",
+    "summary",
+]
 
 
 def headline(report: ParityReport) -> str:
     """The verdict: "passed", "failed" or "cannot run"."""
-    if report.lacks:
+    if report.lacks and not report.failures:
         return "cannot run"
     return "passed" if report.passed else "failed"
 
@@ -21,8 +33,7 @@ def summary(report: ParityReport) -> str:
     """What came out, in one sentence."""
     total = len(report.checks)
     if report.lacks:
-        things = counted(len(report.lacks), "reason")
-        return f"The provider {report.provider} cannot run this model, for {things}."
+        return f"{report.provider} cannot run {lacking_forms(report)}.{_rest(report)}"
     if not total:
         return "Nothing was compared, and so nothing is proven."
     if not report.passed:
@@ -30,6 +41,14 @@ def summary(report: ParityReport) -> str:
         return f"{len(report.failures)} of {counted(total, 'check')} failed{kinds}."
     passed = "The one check passed" if total == 1 else f"All {total:,} checks passed"
     return f"{passed}{_worst(report)}."
+
+
+def lacking_forms(report: ParityReport) -> str:
+    """What the provider cannot run: "this model", or some of its other forms."""
+    forms = list(dict.fromkeys(lack.form for lack in report.lacks))
+    if "model" in forms or not report.checks:
+        return "this model"
+    return " and ".join(f"{form}.onnx" for form in forms)
 
 
 def failed_kinds(report: ParityReport) -> str:
@@ -63,15 +82,28 @@ def margin(check: Check) -> str:
 
 def reason(check: Check) -> str:
     """Why a check failed: its note, or its error against its bound."""
-    if check.error is None or (check.note and check.error <= check.bound):
+    exact = check.bound == 0.0 or check.error is None or check.error <= check.bound
+    if check.error is None or (check.note and exact):
         return check.note or "nothing was measured"
     size = f"max abs error {figure(check.error)}, bound {figure(check.bound)} ({margin(check)})"
     return f"{size}; {check.note}" if check.note else size
 
 
+def place(check: Check) -> str:
+    """What was compared: the run, and the output where there is one."""
+    return f"{check.name}, output {check.output}" if check.output else check.name
+
+
 def lack_lines(report: ParityReport) -> list[str]:
     """Every lack in one line: "model, LSTM: ignores sequence_lens"."""
     return [f"{lack.form}, {lack.op}: {lack.reason}" for lack in report.lacks]
+
+
+def _rest(report: ParityReport) -> str:
+    """Of a provider that runs some forms and not others: how those came out."""
+    if not report.checks:
+        return ""
+    return f" Of the rest: {summary(replace(report, lacks=()))}"
 
 
 def _worst(report: ParityReport) -> str:

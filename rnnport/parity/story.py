@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnport.parity.report import ParityReport
-from rnnport.parity.sentences import lack_lines, reason, summary
+from rnnport.parity.sentences import lack_lines, place, reason, summary
 from rnnport.spec import Check
 
 __all__ = ["failure_story"]
@@ -28,5 +28,5 @@ def failure_story(report: ParityReport, *endings: str) -> str:
 
 def _row(check: Check) -> list[str]:
     kind = f"{check.kind}: " if check.kind else ""
-    lines = [f"  {kind}{check.name}, output {check.output}: {reason(check)}"]
+    lines = [f"  {kind}{place(check)}: {reason(check)}"]
     return [*lines, f"    starts: {check.start}"] if check.start else lines

@@ -15,7 +15,7 @@ from rnnport.parity.figures import figure
 from rnnport.parity.groups import Group, grouped
 from rnnport.parity.ratios import ratios
 from rnnport.parity.report import ParityReport
-from rnnport.parity.sentences import lack_lines
+from rnnport.parity.sentences import lack_lines, lacking_forms
 from rnnport.spec import Check
 
 __all__ = ["kinds_table", "parity_lines", "parity_table", "verdict_line"]
@@ -72,8 +72,10 @@ def verdict_line(report: ParityReport) -> Text:
     """The whole report in one line."""
     total = len(report.checks)
     where = f"{report.name} on {report.provider}"
-    if report.lacks:
-        return Text(f"✗ {where}: cannot run, see above", style="bold yellow")
+    if report.lacks and not report.failures:
+        lacking = f"cannot run {lacking_forms(report)}"
+        rest = f"; {total} of {total} checks of the rest passed" if total else ""
+        return Text(f"✗ {where}: {lacking}{rest}", style="bold yellow")
     if not total:
         return Text(f"✗ {where}: nothing was compared", style="bold red")
     if not report.passed:
@@ -90,9 +92,9 @@ def verdict_line(report: ParityReport) -> Text:
 def _remarks(report: ParityReport) -> Iterator[Text]:
     """What the provider lacks, how accurate the model is, how to see a failure again."""
     lines = [("lacks", line, "yellow") for line in lack_lines(report)]
-    law = ratios(report.accuracy)
+    law = ratios(report)
     if law is not None:
-        lines.append(("accuracy", law.sentence, "" if law.as_accurate else "red"))
+        lines.append(("accuracy", law.sentence, "red" if law.verdict == "less accurate" else ""))
     if report.command and not report.passed:
         lines.append(("reproduce", report.command, ""))
     for label, words, style in lines:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -57,7 +58,7 @@ def test_report_and_junit_are_written_whatever_came_out(tmp_path: Path, drift: f
     result = CliRunner().invoke(app, words)
     assert result.exit_code == (1 if drift else 0), result.output
     assert result.stdout.splitlines()[-2:] == [f"written: {page}", f"written: {xml}"]
-    told = "2 of 2 checks failed" if drift else "All 2 checks passed"
+    told = "2 of 16 checks failed" if drift else "All 16 checks passed"
     assert told in page.read_text("utf-8")
     assert ET.parse(xml).getroot().get("failures") == ("2" if drift else "0")
 
@@ -71,6 +72,18 @@ def test_a_path_that_cannot_be_meant_is_refused_before_the_work(
     monkeypatch.setattr(quiet, "load_exporter", loaded)
     words = ["verify", str(lstm_folder), "--model", "m.keras", "--report", "r.txt"]
     assert CliRunner().invoke(app, words).exit_code == 2
+
+
+def test_the_command_of_a_report_does_it_again(tmp_path: Path) -> None:
+    lstm_artifact(tmp_path / "out", drift=1e-3)
+    words = ["verify", str(tmp_path / "out"), "--json", "--seed", "7", "--check", "shapes"]
+    first = json.loads(CliRunner().invoke(app, words).stdout)
+    assert {check["kind"] for check in first["checks"]} == {"shapes"}
+    again = shlex.split(first["command"])
+    assert again[0] == "rnnport"
+    second = json.loads(CliRunner().invoke(app, [*again[1:], "--json"]).stdout)
+    assert second["checks"] == first["checks"]
+    assert second["command"] == first["command"]
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])
@@ -98,9 +111,12 @@ def test_a_model_is_handed_on(lstm_folder: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(quiet, "load_exporter", lambda: None)
     result = CliRunner().invoke(app, ["verify", str(lstm_folder), "--model", "m.keras"])
     assert result.exit_code == 0, result.output
+    assert callable(seen.pop("progress"))
     assert seen == {
         "folder": lstm_folder,
         "provider": "cpu",
         "model": Path("m.keras"),
         "report": None,
+        "seed": 0,
+        "checks": None,
     }

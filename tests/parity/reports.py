@@ -17,7 +17,7 @@ MASKS = ("right", "left", "interior", "empty row", "no")
 
 
 def passed(*, many: int = 1) -> ParityReport:
-    """Sixty checks over twelve kinds, times many; drift to 1000 steps for two outputs."""
+    """Seventy checks over thirteen kinds, times many; drift to 1000 steps for two outputs."""
     return ParityReport(
         name="sleep-staging",
         provider="cpu",
@@ -88,6 +88,10 @@ def failed() -> ParityReport:
     checks[lost] = msgspec.structs.replace(
         checks[lost], error=None, bound=0.0, passed=False, note=note
     )
+    last = msgspec.structs.replace(
+        checks[-1], error=5e-5, passed=False, note="3.9 times TensorFlow's own error"
+    )
+    checks[-1] = last
     accuracy = [msgspec.structs.replace(a, ratio=a.ratio * 3) for a in report.accuracy]
     return replace(report, checks=tuple(checks), accuracy=tuple(accuracy))
 
@@ -106,6 +110,12 @@ def lacking() -> ParityReport:
         ),
         command=COMMAND.replace("cpu", "openvino"),
     )
+
+
+def partial() -> ParityReport:
+    """A provider that runs the model and not its stream."""
+    lack = Lack(form="stream", op="Scan", reason="no Scan with an open number of steps")
+    return replace(passed(), provider="cuda", lacks=(lack,))
 
 
 def small() -> ParityReport:
@@ -160,6 +170,7 @@ def _checks() -> list[Check]:
         ("round trip", "snapshot after 7 steps", 0.0),
         ("hand-off", "encoder, then decoder, B=4 T=9", 1e-5),
         ("generation", "greedy, 6 sources", 0.0),
+        ("accuracy", "against float64, drift, B=2 T=1000", 1e-5),
     ]
     outputs = ("stage", "spindles")
     return [

@@ -17,7 +17,7 @@ from rnnport.parity.html.markup import join, mark, tag, words
 from rnnport.parity.report import ParityReport
 from tests.parity import reports
 
-EVERY = ("passed", "failed", "lacking", "small", "hostile")
+EVERY = ("passed", "failed", "lacking", "partial", "small", "hostile")
 # Everything the page is made of; anything else came out of a name.
 TAGS = """
 html head meta link title style body main header h1 h2 h3 p span div section nav a b em ul li dl dt
@@ -142,12 +142,17 @@ def test_the_verdict_comes_first_and_the_command_last() -> None:
 def test_only_kinds_that_failed_are_open_and_what_failed_comes_first() -> None:
     text = page(reports.failed())
     lines = re.findall(r'<details( open)? class="kind">.*?<b>([^<]*)</b>', text)
-    assert [kind for opened, kind in lines if opened] == ["shapes", "masks", "streaming"]
-    assert len(lines) == 12
+    assert [kind for opened, kind in lines if opened] == [
+        "shapes",
+        "masks",
+        "streaming",
+        "accuracy",
+    ]
+    assert len(lines) == 13
     rows = re.findall(r'class="says (pass|fail)"', text)
     assert rows[:10] == ["fail"] + ["pass"] * 9
     assert rows[10:30] == ["fail"] * 3 + ["pass"] * 17
-    assert rows.count("fail") == 5
+    assert rows.count("fail") == 6
     assert "<details open" not in page(replace(reports.passed(), accuracy=()))
 
 
@@ -159,6 +164,10 @@ def test_a_provider_that_cannot_run_says_what_is_lacking() -> None:
     assert "stream, Scan: no Scan with an open number of steps" in text
     assert 'id="checks"' not in page(report)
     assert 'class="verdict halt"' in page(report)
+    some = page(reports.partial())
+    assert 'class="verdict halt"' in some
+    assert "cuda cannot run stream.onnx. Of the rest: All 72 checks passed" in some
+    assert 'id="checks"' in some
 
 
 def test_what_is_empty_has_no_section() -> None:
@@ -170,7 +179,11 @@ def test_what_is_empty_has_no_section() -> None:
 
 def test_as_accurate_is_said_only_where_it_is_true() -> None:
     assert "As accurate as TensorFlow itself" in read(reports.passed()).text
+    assert "Less accurate than TensorFlow:" in read(reports.failed()).text
     assert "As accurate as TensorFlow itself" not in read(reports.failed()).text
+    one = msgspec.structs.replace(reports.passed().accuracy[0], ratio=9.0)
+    even = page(replace(reports.passed(), accuracy=(one,)))
+    assert '<p class="law"><span>Against float64: median' in even
 
 
 def accuracy(steps: list[float], theirs: list[float]) -> ParityReport:
@@ -241,9 +254,9 @@ def test_a_ratio_is_drawn_from_one() -> None:
 
 def test_three_hundred_checks() -> None:
     report = reports.passed(many=5)
-    assert len(report.checks) == 350
+    assert len(report.checks) == 360
     text = page(report)
-    assert text.count('class="says pass"') == 350
+    assert text.count('class="says pass"') == 360
     assert len(text.encode()) < 400_000
 
 

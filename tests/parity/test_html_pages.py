@@ -12,7 +12,7 @@ from rnnport.parity.html import render
 from tests.parity import reports
 from tests.parity.browser import Browser, browsing, find_chromium
 
-NAMES = ("passed", "failed", "lacking", "small", "hostile")
+NAMES = ("passed", "failed", "lacking", "partial", "small", "hostile")
 SIZES = ((360, 800), (1280, 900))
 OPEN_ALL = "for (const d of document.querySelectorAll('details')) d.open = true;"
 PAPER = "return getComputedStyle(document.body).backgroundColor"

@@ -79,8 +79,8 @@ def test_a_tolerance_is_a_positive_number(tolerance: Any) -> None:
 def test_the_story_of_a_failure() -> None:
     story = failure_story(reports.failed(), "", "report: r.html")
     assert story.splitlines() == [
-        "sleep-staging on cpu: 5 of 70 checks failed: 1 of 10 shapes, 3 of 20 masks, "
-        "1 of 4 streaming.",
+        "sleep-staging on cpu: 6 of 72 checks failed: 1 of 10 shapes, 3 of 20 masks, "
+        "1 of 4 streaming, 1 of 2 accuracy.",
         "  shapes: B=1 T=1, output stage: nothing was compared: InvalidArgument: "
         "[ONNXRuntimeError] : 2 : got invalid dimensions",
         *(
@@ -99,6 +99,8 @@ def test_the_story_of_a_failure() -> None:
         "  streaming: B=3 T=41 in 5 chunks, output stage: max abs error 3.4e-06, "
         "bound 1.0e-06 (3.40 × its bound)",
         "    starts: chunk 3, step 11: 1.2e-06",
+        "  accuracy: against float64, drift, B=2 T=1000, output spindles: max abs error 5.0e-05, "
+        "bound 1.0e-05 (5.00 × its bound); 3.9 times TensorFlow's own error",
         "report: r.html",
     ]
 

@@ -71,27 +71,27 @@ def test_a_report_that_passed_has_one_line_a_kind(width: int) -> None:
     assert "masks         20 of 20       2.9e-06   1.0e-05   pass" in shown
     assert "determinism     4 of 4             0     equal   pass" in shown
     assert shown[0].split() == ["kind", "passed", "worst", "error", "bound", "verdict"]
-    assert sum(line.endswith("pass") for line in shown) == 12
+    assert sum(line.endswith("pass") for line in shown) == 13
     told = " ".join(shown)
     assert "accuracy: As accurate as TensorFlow itself: median 1.01 ×, worst 1.32 ×" in told
     assert "reproduce" not in told
-    assert shown[-1].startswith("✓ sleep-staging on cpu: all 70 checks passed") or width == 80
+    assert shown[-1].startswith("✓ sleep-staging on cpu: all 72 checks passed") or width == 80
 
 
 def test_every_row_where_asked() -> None:
     shown = lines(reports.passed(), 120, every_row=True)
-    assert sum(line.endswith("pass") for line in shown) == 12 + 70
+    assert sum(line.endswith("pass") for line in shown) == 13 + 72
 
 
 def test_a_report_that_failed_has_the_rows_of_kinds_that_failed_and_where_they_start() -> None:
     shown = lines(reports.failed(), 120)
     assert "masks         17 of 20       4.1e-02   1.0e-05   FAIL" in shown
     rows = [line for line in shown if line.startswith("  ") and line.endswith(("pass", "FAIL"))]
-    assert len(rows) == 10 + 20 + 4
+    assert len(rows) == 10 + 20 + 4 + 2
     assert [row.endswith("FAIL") for row in rows[10:14]] == [True, True, True, False]
     assert "    starts: row 2, step 7 of 23, the first masked step: 4.1e-02" in shown
     assert f"reproduce: {reports.COMMAND}" in shown
-    assert shown[-1] == "✗ sleep-staging on cpu: 5 of 70 checks failed"
+    assert shown[-1] == "✗ sleep-staging on cpu: 6 of 72 checks failed"
 
 
 def test_what_a_provider_lacks() -> None:
@@ -100,8 +100,12 @@ def test_what_a_provider_lacks() -> None:
         "lacks: stream, Scan: no Scan with an open number of steps",
         f"reproduce: {reports.COMMAND.replace('cpu', 'openvino')}",
         "",
-        "✗ sleep-staging on openvino: cannot run, see above",
+        "✗ sleep-staging on openvino: cannot run this model",
     ]
+    some = lines(reports.partial(), 120)
+    assert "lacks: stream, Scan: no Scan with an open number of steps" in some
+    told = "cannot run stream.onnx; 72 of 72 checks of the rest passed"
+    assert some[-1] == f"✗ sleep-staging on cuda: {told}"
 
 
 def test_nothing_compared() -> None:

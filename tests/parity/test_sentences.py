@@ -11,11 +11,11 @@ from rnnport.parity.groups import QUESTIONS, grouped, share
 from rnnport.parity.ratios import ratios
 from rnnport.parity.reading import read_report
 from rnnport.parity.report import ParityReport
-from rnnport.parity.sentences import headline, margin, reason, starts, summary
+from rnnport.parity.sentences import headline, margin, place, reason, starts, summary
 from rnnport.spec import CHECK_KINDS, Check
 from tests.parity import reports
 
-EVERY = ("passed", "failed", "lacking", "small", "hostile")
+EVERY = ("passed", "failed", "lacking", "partial", "small", "hostile")
 
 
 def check(kind: str, error: float | None = 1e-7, passed: bool = True, note: str = "") -> Check:
@@ -60,13 +60,20 @@ def test_shares() -> None:
 @pytest.mark.parametrize(
     ("name", "word", "sentence"),
     [
-        ("passed", "passed", "All 70 checks passed, worst error 3.1e-06, 31 % of its bound."),
+        ("passed", "passed", "All 72 checks passed, worst error 3.1e-06, 31 % of its bound."),
         (
             "failed",
             "failed",
-            "5 of 70 checks failed: 1 of 10 shapes, 3 of 20 masks, 1 of 4 streaming.",
+            "6 of 72 checks failed: 1 of 10 shapes, 3 of 20 masks, 1 of 4 streaming, "
+            "1 of 2 accuracy.",
         ),
-        ("lacking", "cannot run", "The provider openvino cannot run this model, for 2 reasons."),
+        ("lacking", "cannot run", "openvino cannot run this model."),
+        (
+            "partial",
+            "cannot run",
+            "cuda cannot run stream.onnx. Of the rest: All 72 checks passed, worst error 3.1e-06, "
+            "31 % of its bound.",
+        ),
         ("small", "passed", "The one check passed, worst error 2.0e-07, 2.0 % of its bound."),
     ],
 )
@@ -98,23 +105,34 @@ def test_reasons() -> None:
     assert reason(far) == "max abs error 1.2e-03, bound 1.0e-05 (120 × its bound)"
     assert reason(check("", 1e-7, passed=False, note="constant")) == "constant"
     assert reason(check("", None, passed=False, note="lost")) == "lost"
+    loops = msgspec.structs.replace(far, bound=0.0, error=2.0, note="2 of its nodes are Loop")
+    assert reason(loops) == "2 of its nodes are Loop"
+    assert place(far) == "c, output y"
+    assert place(msgspec.structs.replace(far, output="")) == "c"
     assert reason(msgspec.structs.replace(far, note="NaN")) == f"{reason(far)}; NaN"
 
 
 def test_the_law_of_accuracy() -> None:
-    good = ratios(reports.passed().accuracy)
+    good = ratios(reports.passed())
     assert good is not None
     assert good.sentence == (
         "As accurate as TensorFlow itself: median 1.01 ×, worst 1.32 × TensorFlow's own error."
     )
     one = reports.passed().accuracy[0]
-    far = ratios([msgspec.structs.replace(one, ratio=r) for r in (1.0, 1.0, 3.01)])
-    assert far is not None
-    assert far.sentence == (
-        "Less accurate than TensorFlow: median 1.00 ×, worst 3.01 × TensorFlow's own error; "
-        "at most 1.2 × and 3 × are allowed."
+    three = [msgspec.structs.replace(one, ratio=r) for r in (1.0, 1.0, 3.01)]
+    far = replace(reports.small(), accuracy=tuple(three))
+    told = ratios(far)
+    assert told is not None
+    assert told.sentence == (
+        "Against float64: median 1.00 ×, worst 3.01 × TensorFlow's own error; every run is within "
+        "its bound."
     )
-    assert ratios([]) is None
+    worse = ratios(replace(far, checks=(check("accuracy", 1.0, passed=False),)))
+    assert worse is not None
+    assert worse.sentence == (
+        "Less accurate than TensorFlow: median 1.00 ×, worst 3.01 × TensorFlow's own error."
+    )
+    assert ratios(reports.small()) is None
 
 
 @pytest.mark.parametrize("name", EVERY)

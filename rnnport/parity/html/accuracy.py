@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from rnnport.parity.facts import Accuracy
 from rnnport.parity.figures import counted, figure, times
 from rnnport.parity.html.blocks import folded, section, table
 from rnnport.parity.html.markup import Markup, join, mark, tag, words
 from rnnport.parity.ratios import ratios
+from rnnport.parity.report import ParityReport
 
 __all__ = ["accuracy"]
 
 _COLUMNS = ("run", "output", "rnnport>", "TensorFlow>", "ratio>", "better · worse")
 _OPEN_UP_TO = 12
 _REACH = 4.0
+_STATES = {"as accurate": "pass", "less accurate": "fail"}
 
 
-def accuracy(found: Sequence[Accuracy]) -> Markup | None:
+def accuracy(report: ParityReport) -> Markup | None:
     """The section: the law in a sentence, then every run."""
-    law = ratios(found)
+    found, law = report.accuracy, ratios(report)
     if law is None:
         return None
-    state = "pass" if law.as_accurate else "fail"
-    says = tag("p", mark(state), tag("span", words(law.sentence)), class_="law")
+    sign = mark(_STATES[law.verdict]) if law.verdict in _STATES else None
+    says = tag("p", sign, tag("span", words(law.sentence)), class_="law")
     truths = ", ".join(dict.fromkeys(one.truth for one in found))
     note = tag("p", f"The truth is {truths}. A ratio below 1 is nearer to it than TensorFlow is.")
     rows = table(_COLUMNS, [_row(one) for one in found], class_="accuracy stack")

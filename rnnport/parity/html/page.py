@@ -41,7 +41,7 @@ def render(facts: Mapping[str, Any]) -> str:
         "Checks": checks(report.checks),
         "Error over time": steps(report.accuracy, report.provider),
         "Differences": histograms(report.histograms),
-        "Float64": accuracy(report.accuracy),
+        "Float64": accuracy(report),
         "Graphs": graphs(report.forms, report.layers),
         "Versions": versions(report.versions),
         "Machine": machine(report.machine),

@@ -65,7 +65,7 @@ def _figures(report: ParityReport) -> Iterator[tuple[str, str, Markup]]:
         beyond = (share(worst) or 0.0) > 1
         place = f"{margin(worst)}: {worst.kind}" if worst.kind else margin(worst)
         yield "worst error", figure(worst.error), tag("em" if beyond else "span", place)
-    found = ratios(report.accuracy)
+    found = ratios(report)
     if found is not None:
         yield (
             "error against float64",

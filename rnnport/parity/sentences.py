@@ -75,8 +75,10 @@ def margin(check: Check) -> str:
     part = share(check)
     if part is None:
         return "nothing was measured"
+    if part == 0:
+        return "equal"
     if check.bound == 0.0:
-        return "not equal" if part else "equal"
+        return "not equal"
     return f"{share_text(part)} of its bound" if part <= 1 else f"{share_text(part)} its bound"
 
 

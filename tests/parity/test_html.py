@@ -266,7 +266,8 @@ def test_axes() -> None:
     assert [axis.place(v) for v in (0.0, 1e-8, 1e-5, 1.0)] == [0.0, 0.0, 1.0, 1.0]
     assert Decades.around([1e-6]) == Decades(-6, -5)
     assert Decades.around([0.0, math.nan]) is None
-    assert Decades(-20, 0).ticks == [-20, -16, -12, -8, -4, 0]
+    assert Decades.around([1e-20, 1.0]) == Decades(-6, 0)
+    assert Decades(-6, -4).ticks == [-6, -5, -4]
     assert binned([1, 5, 2, 4, 3], 2) == ([5, 4], 3)
     assert step_ticks(1) == [1]
     assert step_ticks(23) == [1, 5, 10, 15, 20]

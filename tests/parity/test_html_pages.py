@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rnnport.parity.html import render
+from rnnport import verify
+from rnnport.parity.writing import write_report
 from tests.parity import reports
 from tests.parity.browser import Browser, browsing, find_chromium
 
-NAMES = ("passed", "failed", "lacking", "partial", "small", "hostile")
+NAMES = ("passed", "failed", "lacking", "partial", "small", "hostile", "verified")
 SIZES = ((360, 800), (1280, 900))
 OPEN_ALL = "for (const d of document.querySelectorAll('details')) d.open = true;"
 PAPER = "return getComputedStyle(document.body).backgroundColor"
@@ -29,11 +30,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, lstm_folder: Path) -> Path:
     made = tmp_path_factory.mktemp("pages")
-    for name in NAMES:
-        text = render(getattr(reports, name)().to_dict())
-        (made / f"{name}.html").write_text(text, encoding="utf-8")
+    for name in NAMES[:-1]:
+        write_report(getattr(reports, name)(), made / f"{name}.html")
+    verify(lstm_folder, report=made / "verified.html")
     return made
 
 

@@ -26,7 +26,7 @@ def accuracy(report: ParityReport) -> Markup | None:
         return None
     sign = mark(_STATES[law.verdict]) if law.verdict in _STATES else None
     says = tag("p", sign, tag("span", words(law.sentence)), class_="law")
-    truths = ", ".join(dict.fromkeys(one.truth for one in found))
+    truths = "; or ".join(dict.fromkeys(one.truth for one in found))
     note = tag("p", f"The truth is {truths}. A ratio below 1 is nearer to it than TensorFlow is.")
     rows = table(_COLUMNS, [_row(one) for one in found], class_="accuracy stack")
     title = counted(len(found), "comparison")

@@ -26,21 +26,21 @@ class Decades:
 
     @classmethod
     def around(cls, values: Iterable[float]) -> Decades | None:
-        """The decades that hold all positive values; None where there is none."""
+        """The decades that hold the positive values, so many at most; None where there is none."""
         found = [value for value in values if 0 < value < math.inf]
         if not found:
             return None
         low, high = math.floor(math.log10(min(found))), math.ceil(math.log10(max(found)))
-        return cls(low, max(high, low + 1))
+        high = max(high, low + 1)
+        return cls(max(low, high - _MOST_DECADES), high)
 
     @property
     def ticks(self) -> list[int]:
-        """Exponents to label, not too many."""
-        stride = -(-(self.high - self.low) // _MOST_DECADES)
-        return list(range(self.low, self.high + 1, stride))
+        """Exponents to label."""
+        return list(range(self.low, self.high + 1))
 
     def place(self, value: float) -> float:
-        """How far up a value is, 0 to 1; zero is at the lower end."""
+        """How far up a value is, 0 to 1; zero, and what is below, is at the lower end."""
         if value <= 0:
             return 0.0
         return min(1.0, max(0.0, (math.log10(value) - self.low) / (self.high - self.low)))

@@ -56,7 +56,8 @@ def _margin(group: Group) -> tuple[Markup, ...]:
     part = share(worst) or 0.0
     state = "over" if part > 1 else None
     width = f"width:{100 * min(1.0, part):.1f}%"
-    bar = tag("span", tag("span", style=width, class_=state), class_="meter", aria_hidden="true")
+    filled = tag("span", style=width, class_=state) if part else None
+    bar = tag("span", filled, class_="meter", aria_hidden="true")
     return (bar, tag("span", margin(worst)))
 
 

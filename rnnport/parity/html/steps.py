@@ -19,7 +19,7 @@ _WIDTH, _HEIGHT = 1000, 300
 
 
 def steps(accuracy: Sequence[Accuracy], provider: str) -> Markup | None:
-    """The section; the longest run of every output is shown, others are behind it."""
+    """The section; the longest runs are shown, others are behind them."""
     timed = [one for one in accuracy if one.steps]
     if not timed:
         return None
@@ -28,7 +28,7 @@ def steps(accuracy: Sequence[Accuracy], provider: str) -> Markup | None:
     note = tag(
         "p",
         "Largest error at each step, relative to the largest magnitude of the truth, or 1. "
-        "Zero lies on the lower edge.",
+        "Zero, and what is smaller than the scale, lies on the lower edge.",
     )
     rest = charts[_SHOWN:]
     more = [folded(f"{counted(len(rest), 'further run')}", tag("div", *rest, class_="charts"))]
@@ -42,11 +42,12 @@ def _chart(one: Accuracy, provider: str) -> Markup:
     _, size = binned(one.steps, _POINTS)
     merged = f"; each point is the largest of {size} steps" if size > 1 else ""
     title = tag("figcaption", tag("b", one.output), f" {one.case}, against {one.truth}{merged}")
-    axis = Decades.around(value for values in lines.values() for value in values)
+    points = {name: binned(values, _POINTS)[0] for name, values in lines.items()}
+    axis = Decades.around(value for values in points.values() for value in values)
     figures = tag("ul", *(_figures(*line, i) for i, line in enumerate(lines.items())), class_="key")
     if axis is None:
         return tag("figure", title, tag("p", "No error at any step."), figures)
-    return tag("figure", title, _plot(axis, list(lines.values()), one), figures)
+    return tag("figure", title, _plot(axis, list(points.values()), one), figures)
 
 
 def _plot(axis: Decades, lines: Sequence[Sequence[float]], one: Accuracy) -> Markup:
@@ -86,9 +87,7 @@ def _below(count: int) -> Markup:
 
 def _path(axis: Decades, values: Sequence[float]) -> str:
     """The line of one runtime, broken where an error is not finite."""
-    points, _ = binned(values, _POINTS)
-    if len(points) == 1:
-        points = points * 2
+    points = [*values] * 2 if len(values) == 1 else values
     parts, pen = [], "M"
     for i, value in enumerate(points):
         if not math.isfinite(value):

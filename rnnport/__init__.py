@@ -201,7 +201,7 @@ def verify(
         provider: the runtime to check.
         model: the Keras model or its file; compared on fresh inputs at sizes and with masks that
             export did not use. Needs TensorFlow. Where None, golden.npz alone is compared.
-        report: comes later.
+        report: also write the report there, as one self-contained HTML file (.html).
         custom_objects: for a model file.
         input_signature: as in export, for models that do not know their inputs.
         checkpoint: as in export, for TensorFlow 1 code.
@@ -210,11 +210,20 @@ def verify(
         seed: of everything drawn beyond golden.npz; the same seed asks the same.
         checks: questions to ask, of `rnnport.spec.CHECK_KINDS`; all where None.
         progress: called with a question's kind and the fraction done.
+
+    Raises:
+        UsageError: an argument that cannot be right.
+        ModelError: the model cannot be read.
+        ArtifactDamaged: a file is missing, changed or foreign.
+        ProviderUnavailable: the provider cannot run here; says what is missing.
+        SaveFailed: the report cannot be written.
     """
-    _refuse_later(report=report)
     _refuse_format(source_format)
     from rnnport.parity.verify import verify as run_verify
+    from rnnport.parity.writing import check_report_path, write_report
 
+    if report is not None:
+        check_report_path(report, ".html")
     reference = None
     if model is not None:
         from rnnport.capture.reference import open_reference
@@ -227,9 +236,12 @@ def verify(
             source_format=source_format,
             states=states,
         )
-    return run_verify(
+    found = run_verify(
         out, provider=provider, reference=reference, seed=seed, kinds=checks, progress=progress
     )
+    if report is not None:
+        write_report(found, report)
+    return found
 
 
 def _refuse_later(**given: Any) -> None:

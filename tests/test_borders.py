@@ -19,6 +19,9 @@ TERMINAL = {"typer", "rich"}
 FORBIDDEN = {
     "runtime": MAKERS | TERMINAL,
     "parity": MAKERS | {"typer", "onnxruntime"},
+    "parity/html": MAKERS | RUNNERS | TERMINAL,
+    "testing.py": MAKERS | RUNNERS | TERMINAL,
+    "pytest_plugin.py": MAKERS | RUNNERS | TERMINAL,
     "cli": MAKERS | RUNNERS,
     "artifact": MAKERS | RUNNERS | TERMINAL,
     "spec.py": MAKERS | RUNNERS | TERMINAL,

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,14 +10,13 @@ import typer
 
 from rnnport.cli.options import Json
 from rnnport.cli.outcome import outcome, print_json
+from rnnport.cli.progress import progress
 
 if TYPE_CHECKING:
     from rnnport.artifact.load import Artifact
     from rnnport.spec import Generate
 
 __all__ = ["export"]
-
-Report = Callable[[str, float], None]
 
 
 def export(
@@ -98,7 +93,7 @@ def export(
                 check_model_file(path)
         wish = _wish(start, stop, max_steps, beam_width, length_penalty)
         started = time.perf_counter()
-        with _progress(shown=not as_json) as report:
+        with progress(shown=not as_json) as report:
             report("loading TensorFlow", 0.0)
             load_exporter()
             artifact = rnnport.export(
@@ -173,33 +168,6 @@ def _wish(
         beam_width=beam_width,
         length_penalty=length_penalty,
     )
-
-
-@contextlib.contextmanager
-def _progress(shown: bool) -> Iterator[Report]:
-    """A bar on stderr that is gone when the work is done; nothing where stderr is no terminal."""
-    if not (shown and sys.stderr.isatty()):
-        yield lambda stage, fraction: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description:<28}"),
-        BarColumn(bar_width=32),
-        TimeElapsedColumn(),
-    )
-    # A descriptor of its own, since 2 is silenced while TensorFlow loads.
-    with open(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as screen:
-        console = Console(file=screen)
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("", total=1.0)
-
-            def report(stage: str, fraction: float) -> None:
-                progress.update(task, description=stage, completed=fraction, refresh=True)
-
-            yield report
 
 
 def _summarise(artifact: Artifact, seconds: float, as_json: bool) -> None:

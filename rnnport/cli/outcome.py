@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 OK, PARITY_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
-EXIT_CODES = "Exit codes: 0 ok, 1 parity failed, 2 usage or bad input, 130 interrupted."
+EXIT_CODES = "Exit codes: 0 ok, 1 parity failed, 2 usage, bad input or cannot run, 130 interrupted."
 
 
 @contextlib.contextmanager

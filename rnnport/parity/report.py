@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from rnnport.parity.facts import Accuracy, FormFacts, Histogram, Lack
+from rnnport.parity.groups import nearest
 from rnnport.spec import Check, LayerReport
 
 __all__ = ["ParityReport"]
@@ -59,18 +60,10 @@ class ParityReport:
     @property
     def worst(self) -> Check | None:
         """The check that came nearest to its bound, or went furthest beyond."""
-        measured = [check for check in self.checks if check.error is not None]
-        return max(measured, key=_closeness, default=None)
+        return nearest(self.checks)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: every attribute, and passed."""
         facts = {f.name: getattr(self, f.name) for f in fields(self)}
         plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(facts))
         return {"name": self.name, "provider": self.provider, "passed": self.passed, **plain}
-
-
-def _closeness(check: Check) -> float:
-    error = check.error or 0.0
-    if check.bound == 0.0:
-        return float("inf") if error else 0.0
-    return error / check.bound

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from rnnport.cli.main import app
 
-CODES = "Exit codes: 0 ok, 1 parity failed, 2 usage or bad input, 130 interrupted."
+CODES = "Exit codes: 0 ok, 1 parity failed, 2 usage, bad input or cannot run, 130 interrupted."
 
 
 def plain(text: str) -> str:

@@ -72,6 +72,6 @@ class Arbiter:
 
 def _apart(case: GoldenCase, name: str) -> float:
     """TensorFlow's own distance from the truth."""
-    truth, given = case.truth[name], case.outputs[name].astype(np.float64)
+    truth, given = (side[name].astype(np.float64) for side in (case.truth, case.outputs))
     scale = max(1.0, float(np.abs(truth).max(initial=0.0)))
     return float(np.abs(given - truth).max(initial=0.0)) / scale

@@ -165,12 +165,14 @@ def load(
 
     Args:
         out: an artifact or its folder.
-        provider: "cpu", "cuda", or "auto" (CUDA when it really works, else CPU).
-        threads: intra-op threads; onnxruntime's choice where None.
+        provider: "cpu", "cuda", "openvino", "web" (onnxruntime-web under Node), "reference" (ONNX's
+            evaluator in float64), or "auto" (CUDA when it really works, else CPU).
+        threads: intra-op threads; the runtime's choice where None.
 
     Raises:
         ArtifactDamaged: a file is missing, changed or foreign.
-        ProviderUnavailable: the provider cannot run here; says what is missing.
+        ProviderUnavailable: the provider cannot run here; says what is missing. ProviderLacks where
+            it does not run an operator of the graph, or runs it wrong.
     """
     from rnnport.runtime.runner import load as load_runner
 

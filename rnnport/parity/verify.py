@@ -52,11 +52,11 @@ def verify(
 
     Args:
         out: the artifact's folder, or an opened Artifact.
-        provider: "cpu", "cuda" or "auto"; sets the tolerance too.
+        provider: of a backend, or "auto"; sets the tolerance too.
         reference: the live model; without it, golden.npz alone is compared.
 
     Raises:
-        UsageError, ArtifactDamaged, ProviderUnavailable: as load.
+        UsageError, ArtifactDamaged, ProviderUnavailable, ProviderLacks: as load.
     """
     artifact = out if isinstance(out, Artifact) else open_artifact(out)
     runner = load(artifact, provider=provider)
@@ -77,7 +77,7 @@ def verify_golden(runner: Runner, golden: Sequence[GoldenCase]) -> list[Check]:
 
 
 def run_form(path: Path, form: Form, provider: str = "cpu") -> Run:
-    """A form on onnxruntime, states among its inputs and outputs.
+    """A form on any provider, states among its inputs and outputs.
 
     Args:
         path: the form's file.

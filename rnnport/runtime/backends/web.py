@@ -51,8 +51,8 @@ class Web:
         return onnxruntime_lacks(path)
 
     def open(self, path: Path, threads: int | None, *, arena: bool) -> WebSession:
-        """Open a graph; arena has no meaning here."""
-        return WebSession(path, 1 if threads is None else threads)
+        """Open a graph; threads and arena have no meaning here."""
+        return WebSession(path)
 
 
 def _node() -> str:
@@ -99,22 +99,21 @@ def _version(package: Path) -> str:
 
 
 class WebSession:
-    """A graph in a Node process of its own, which ends with the session.
+    """A graph on one thread of a Node process of its own, which ends with the session.
 
     Args:
         path: the .onnx file; external data lies beside it.
-        threads: of the WebAssembly build.
 
     Raises:
         ProviderLacks: an operator is not built in.
         ArtifactDamaged: onnxruntime-web does not take the file.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path) -> None:
         graph, package = graph_nodes(path), _package()
         self._inputs, self._outputs = graph.inputs, graph.outputs
         self._runtime = f"{_PACKAGE} {_version(package)}"
-        self._process = WebProcess(_node(), (package / _ENTRY).parent, threads, self._runtime)
+        self._process = WebProcess(_node(), (package / _ENTRY).parent, self._runtime)
         try:
             self._process.ask({"model": str(path.resolve()), "data": _external(path)}, {})
         except RunFailed as error:
@@ -135,8 +134,7 @@ class WebSession:
         Raises:
             RunFailed: onnxruntime-web refused, or the process is gone.
         """
-        dtypes = {value.name: value.dtype for value in self._outputs}
-        wanted = list(dtypes) if names is None else list(names)
+        wanted = [v.name for v in self._outputs] if names is None else list(names)
         arrays = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
         _, found = self._process.ask({"outputs": wanted}, arrays)
         return found

@@ -35,16 +35,15 @@ class WebProcess:
     Args:
         node: the Node program.
         dist: onnxruntime-web's folder `dist`.
-        threads: of the WebAssembly build.
         runtime: what to call it in messages.
     """
 
-    def __init__(self, node: str, dist: Path, threads: int, runtime: str) -> None:
+    def __init__(self, node: str, dist: Path, runtime: str) -> None:
         self.runtime = runtime
         self._lock = threading.Lock()
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115, open as long as the process
         self._process = subprocess.Popen(
-            [node, str(_WORKER), str(dist), str(threads)],
+            [node, str(_WORKER), str(dist)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,

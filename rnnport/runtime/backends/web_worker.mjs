@@ -1,6 +1,6 @@
 // Runs one model with onnxruntime-web's WebAssembly build: the code a browser runs.
 //
-//   node web_worker.mjs DIST THREADS
+//   node web_worker.mjs DIST
 //
 // DIST is onnxruntime-web's folder `dist`. Frames on stdin and stdout: "RNNP", the size of a JSON
 // header (uint32), the size of what follows it (uint64), all little-endian, the header, the bytes
@@ -90,12 +90,12 @@ function fromTensor(name, tensor) {
   return [{ name, dtype: tensor.type, shape: tensor.dims }, Buffer.from(buffer, byteOffset, byteLength)];
 }
 
-async function load(dist, threads) {
+async function load(dist) {
   const ort = await import(pathToFileURL(join(dist, "ort.wasm.min.mjs")));
   ort.env.logLevel = "fatal";
-  ort.env.wasm.numThreads = threads;
-  ort.env.wasm.wasmPaths = pathToFileURL(dist).href + "/";
-  // fetch, which the library would use, does not read files under Node.
+  // As in a page that is not cross-origin isolated. More would have the library fetch its own
+  // module, which Node's fetch does not do for files.
+  ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmBinary = readFileSync(join(dist, "ort-wasm-simd-threaded.wasm"));
   return ort;
 }
@@ -115,13 +115,13 @@ async function run(ort, session, { outputs, tensors }) {
 
 const said = (error) => String(error?.message ?? error);
 
-async function main([dist, threads]) {
+async function main([dist]) {
   let ort, session;
   for (let frame = receive(); frame !== null; frame = receive()) {
     let answer;
     try {
       if (session === undefined) {
-        ort = await load(dist, Number(threads));
+        ort = await load(dist);
         session = await open(ort, frame);
         answer = [{ inputs: session.inputNames, outputs: session.outputNames, tensors: [] }];
       } else {

@@ -17,7 +17,7 @@ __all__ = ["last_words", "openvino_lacks"]
 _ACTIVATIONS = {"sigmoid", "tanh", "relu"}
 _ROLES = {"LSTM": 3, "GRU": 2, "RNN": 1}
 _LENGTHS, _PEEPHOLES = 4, 7
-_UNKNOWN = re.compile(r"does not support the following ONNX operations: ([^\n]+)")
+_UNKNOWN = re.compile(r"No conversion rule found for operations: ([^\n]+)")
 _PLACE = re.compile(r"Exception from \S+:\s*|Check '.*?' failed at \S+\s*", re.DOTALL)
 
 

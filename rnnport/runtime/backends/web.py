@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from rnnport.errors import ArtifactDamaged, ProviderLacks, ProviderUnavailable
+from rnnport.errors import ProviderUnavailable
 from rnnport.runtime.backends.base import Array, RunFailed, Value
 from rnnport.runtime.backends.graph_nodes import graph_nodes
-from rnnport.runtime.backends.onnxruntime import onnxruntime_lacks
+from rnnport.runtime.backends.onnxruntime import onnxruntime_lacks, open_refused
 from rnnport.runtime.backends.web_process import WebProcess
 from rnnport.spec import Lack
 
@@ -28,7 +27,6 @@ FOLDER_VARIABLE = "RNNPORT_NODE_MODULES"
 
 _PACKAGE = "onnxruntime-web"
 _ENTRY = Path("dist", "ort.wasm.min.mjs")
-_MISSING = re.compile(r"Could not find an implementation for (\w+)")
 
 
 class Web:
@@ -105,7 +103,7 @@ class WebSession:
         path: the .onnx file; external data lies beside it.
 
     Raises:
-        ProviderLacks: an operator is not built in.
+        ProviderLacks: there is no kernel for an operator and its types.
         ArtifactDamaged: onnxruntime-web does not take the file.
     """
 
@@ -118,7 +116,8 @@ class WebSession:
             self._process.ask({"model": str(path.resolve()), "data": _external(path)}, {})
         except RunFailed as error:
             self._process.close()
-            raise _refused(path, error) from error
+            newer = f"npm install {_PACKAGE}@{WEB_VERSION}, or export the model again"
+            raise open_refused("web", path, str(error), newer) from error
 
     def get_inputs(self) -> list[Value]:
         """The inputs."""
@@ -148,19 +147,3 @@ def _external(path: Path) -> dict[str, str] | None:
     """The file of weights that export writes beside a large graph."""
     data = path.with_name(path.name + ".data")
     return {"name": data.name, "path": str(data.resolve())} if data.is_file() else None
-
-
-def _refused(path: Path, error: RunFailed) -> ProviderUnavailable | ArtifactDamaged:
-    if missing := _MISSING.search(error.detail):
-        return ProviderLacks.of(
-            f"provider 'web', {path.name}",
-            f"{missing[1]}: {error.runtime} is built without it",
-            "operators that web runs, and rightly",
-            "export the model with target='portable', or choose another provider",
-        )
-    return ArtifactDamaged.of(
-        str(path),
-        str(error),
-        f"a graph that {_PACKAGE} opens",
-        f"npm install {_PACKAGE}@{WEB_VERSION}, or export the model again",
-    )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Generate", "RnnportError", "__version__", "errors", "export", "load", "open", "verify"]
 
-_TARGETS = ("portable", "cpu", "cuda")
+_TARGETS = ("portable", "cpu", "cuda", "openvino")
 _OPSETS = (18,)
 _SOURCE_FORMATS = ("keras", "tf_keras", "saved_model", "graph")
 
@@ -64,7 +64,8 @@ def export(
             Keras did not write.
         out: the folder to write; it appears whole or not at all.
         name: the artifact's name; the model's where None.
-        target: "portable" runs alike on every runtime; "cpu" and "cuda" are tuned.
+        target: "portable" runs alike on every runtime that has its operators; "cpu", "cuda" and
+            "openvino" are tuned.
         opset: ONNX opset of the default domain.
         overwrite: replace an artifact that is there.
         verify: refuse to write a graph that differs from TensorFlow; where False, failed checks
@@ -164,12 +165,14 @@ def load(
 
     Args:
         out: an artifact or its folder.
-        provider: "cpu", "cuda", or "auto" (CUDA when it really works, else CPU).
-        threads: intra-op threads; onnxruntime's choice where None.
+        provider: "cpu", "cuda", "openvino", "web" (onnxruntime-web under Node), "reference" (ONNX's
+            evaluator in float64), or "auto" (CUDA when it really works, else CPU).
+        threads: intra-op threads; the runtime's choice where None.
 
     Raises:
         ArtifactDamaged: a file is missing, changed or foreign.
-        ProviderUnavailable: the provider cannot run here; says what is missing.
+        ProviderUnavailable: the provider cannot run here; says what is missing. ProviderLacks where
+            it does not run an operator of the graph, or runs it wrong.
     """
     from rnnport.runtime.runner import load as load_runner
 

@@ -54,7 +54,26 @@ setup() {
   fi
   quietly "$PYTHON" -m pip install --disable-pip-version-check --no-input \
     -c "$ROOT/constraints.txt" -e "$ROOT[dev]"
+  web_runtime
   printf '%s\n' "$wanted" >"$stamp"
+}
+
+# onnxruntime-web for the tests of provider "web", which are skipped without it: no Node, or no net.
+web_runtime() {
+  local folder="$ROOT/.cache/web" version
+  version="$(sed -n 's/^WEB_VERSION = "\(.*\)"$/\1/p' "$ROOT/rnnport/runtime/backends/web.py")"
+  if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    return
+  fi
+  if grep -q "\"version\": \"$version\"" \
+    "$folder/node_modules/onnxruntime-web/package.json" 2>/dev/null; then
+    return
+  fi
+  say "fetching onnxruntime-web $version into .cache/web, about 150 MB"
+  mkdir -p "$folder"
+  npm install --prefix "$folder" --no-save --no-package-lock --no-audit --no-fund \
+    --ignore-scripts --fetch-retries=1 --fetch-timeout=60000 "onnxruntime-web@$version" \
+    >"$folder/npm.log" 2>&1 || say "that failed (.cache/web/npm.log); its tests will be skipped"
 }
 
 setup

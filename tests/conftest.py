@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from rnnport.artifact.load import Artifact
+from rnnport.runtime.backends.web import FOLDER_VARIABLE
 from tests import tiny
+
+# Where scripts/_setup.sh puts onnxruntime-web; tests of provider "web" are skipped without it.
+_WEB = Path(__file__).parents[1] / ".cache" / "web" / "node_modules"
+if _WEB.is_dir():
+    os.environ.setdefault(FOLDER_VARIABLE, str(_WEB))
 
 
 @pytest.fixture(scope="session")

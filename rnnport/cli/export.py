@@ -48,7 +48,7 @@ def export(
         ),
     ] = None,
     target: Annotated[
-        str, typer.Option(help="portable runs alike everywhere; cpu and cuda are tuned.")
+        str, typer.Option(help="portable runs alike everywhere; cpu, cuda, openvino are tuned.")
     ] = "portable",
     opset: Annotated[int, typer.Option(help="ONNX opset.")] = 18,
     overwrite: Annotated[

@@ -12,5 +12,10 @@ __all__ = ["Folder", "Json", "ProviderName"]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The artifact's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead.")]
 ProviderName = Annotated[
-    str, typer.Option("--provider", help="cpu, cuda, or auto: CUDA where it works, else the CPU.")
+    str,
+    typer.Option(
+        "--provider",
+        help="cpu, cuda, openvino, web (onnxruntime-web under Node), reference (float64), or auto: "
+        "CUDA where it works, else the CPU.",
+    ),
 ]

@@ -39,6 +39,7 @@ class Call:
         mask: (B, T) bool, or None.
         plans: compactions shared between layers.
         wants_states: which final states somebody reads.
+        target: whom the graph is for, one of lower.TARGETS.
     """
 
     spec: RecurrentSpec
@@ -48,6 +49,7 @@ class Call:
     mask: ir.Value | None
     plans: MaskPlans
     wants_states: tuple[bool, ...] = ()
+    target: str = "portable"
 
     @property
     def before(self) -> ir.Value:

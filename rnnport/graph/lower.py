@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from rnnport.carried import ContextSpec, PoolSpec
 from rnnport.graph.activations import holds_state
+from rnnport.graph.body_types import declare_body_types
 from rnnport.graph.call import Call, Lowered, MaskPlans
 from rnnport.graph.chain import fuse_chains
 from rnnport.graph.emit import Emitter, stand_in
@@ -21,13 +22,14 @@ from rnnport.graph.lower_plain import lower_plain
 from rnnport.graph.lower_pool import lower_pool
 from rnnport.graph.lower_scan import lower_scan
 from rnnport.graph.lower_step import lower_step
+from rnnport.graph.obstacles import obstacle
 from rnnport.graph.skeleton import CONTEXT, DOMAIN, POOL, Skeleton
 from rnnport.graph.tidy import tidy
 from rnnport.spec import LayerReport
 
 __all__ = ["TARGETS", "lower"]
 
-TARGETS = ("portable", "cpu", "cuda")
+TARGETS = ("portable", "cpu", "cuda", "openvino")
 _RECURRENT = ("LSTM", "GRU", "RNN", "Scan")
 
 
@@ -51,7 +53,7 @@ def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
     for index, node in enumerate(nodes):
         if id(node) in done:
             continue
-        call = _call(skeleton, node, plans)
+        call = _call(skeleton, node, plans, target)
         if call.spec.step:
             states, how = lower_step(call)
             _replace(node, states)
@@ -60,7 +62,7 @@ def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
             continue
         partner = _partner(skeleton, node, nodes[index + 1 :])
         if partner is not None:
-            other = _call(skeleton, partner, plans, before=node)
+            other = _call(skeleton, partner, plans, target, before=node)
             both = sorted(((call, node), (other, partner)), key=lambda p: p[0].spec.go_backwards)
             (forward, _), (backward, _) = both
             if can_pair(forward, backward):
@@ -70,12 +72,13 @@ def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
                     reports.append(_report(its_call, lowered.how, lowered.reason))
                 done.add(id(partner))
                 continue
-        lowered = _lower_one(call, target)
+        lowered = _lower_one(call)
         given += _finish(node, lowered, call.spec.name)
         reports.append(_report(call, lowered.how, lowered.reason))
     reports += _lower_custom_cells(skeleton, given)
     skeleton.model.graph.opset_imports.pop(DOMAIN, None)
     tidy(skeleton.model)
+    declare_body_types(skeleton.model)
     order = [spec.name for spec in skeleton.specs.values()]
     ordered = _without_repeats(sorted(reports, key=lambda report: order.index(report.name)))
     return _with_values(ordered, given, skeleton.model.graph)
@@ -130,7 +133,12 @@ def _lower_carried(skeleton: Skeleton) -> None:
 
 
 def _call(
-    skeleton: Skeleton, node: ir.Node, plans: MaskPlans, *, before: ir.Node | None = None
+    skeleton: Skeleton,
+    node: ir.Node,
+    plans: MaskPlans,
+    target: str,
+    *,
+    before: ir.Node | None = None,
 ) -> Call:
     spec = skeleton.spec(node)
     inputs = list(node.inputs)
@@ -150,6 +158,7 @@ def _call(
         mask=mask,
         plans=plans,
         wants_states=tuple(_used(value) for value in node.outputs[2:]),
+        target=target,
     )
 
 
@@ -165,11 +174,11 @@ def _partner(skeleton: Skeleton, node: ir.Node, later: Sequence[ir.Node]) -> ir.
     return None
 
 
-def _lower_one(call: Call, target: str) -> Lowered:
-    cells = call.spec.cells
-    obstacles = [a.obstacle for cell in cells for a in cell.activations if a.obstacle]
-    if obstacles:
-        return lower_scan(call, obstacles[0])
+def _lower_one(call: Call) -> Lowered:
+    cells, target = call.spec.cells, call.target
+    obstacles = filter(None, (obstacle(cell, call.target) for cell in cells))
+    if first := next(obstacles, ""):
+        return lower_scan(call, first)
     if call.spec.unit_mask:
         return lower_scan(call, "the mask treats every unit on its own")
     simple = all(cell.kind == "SimpleRNN" for cell in cells)

@@ -8,6 +8,7 @@ from rnnport.graph.activations import holds_state
 from rnnport.graph.call import Call, Lowered
 from rnnport.graph.fused import OPS, run_cells
 from rnnport.graph.lower_hold import finish_hold, held_input
+from rnnport.graph.obstacles import like_directions, obstacle
 
 __all__ = ["can_pair", "lower_pair"]
 
@@ -20,7 +21,8 @@ def can_pair(forward: Call, backward: Call) -> bool:
     one, other = forward.spec.cells[0], backward.spec.cells[0]
     alike = (one.kind, one.units, one.reset_after) == (other.kind, other.units, other.reset_after)
     alike = alike and (one.peephole is None) == (other.peephole is None)
-    fusable = all(a.fusable for cell in (one, other) for a in cell.activations)
+    fusable = not any(obstacle(cell, forward.target) for cell in (one, other))
+    fusable = fusable and like_directions(one, other, forward.target)
     same = forward.x is backward.x and bool(forward.states) == bool(backward.states)
     masks = forward.mask is None and backward.mask is None
     held = forward.mask is backward.mask and one.kind == "GRU" and holds_state(one)

@@ -7,6 +7,7 @@ import onnx_ir as ir
 from rnnport.graph.call import Call
 from rnnport.graph.fused import OPS, run_cells
 from rnnport.graph.lower_scan import emit_step, project
+from rnnport.graph.obstacles import obstacle
 
 __all__ = ["lower_step"]
 
@@ -18,7 +19,7 @@ def lower_step(call: Call) -> tuple[list[ir.Value], str]:
         The states and the name of the lowering.
     """
     emit, (cell,) = call.emit, call.spec.cells
-    if not all(a.fusable for a in cell.activations):
+    if obstacle(cell, call.target):
         return emit_step(emit, cell, project(emit, cell, call.x), call.states), "plain ops"
     x = emit.op("Unsqueeze", call.x, emit.ints(0))
     run = run_cells(emit, [cell], x, [call.states])

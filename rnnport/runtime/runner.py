@@ -36,7 +36,7 @@ class Runner(Generation):
     """Runs model.onnx, and the other forms. Safe for calls from several threads; holds no state.
 
     Attributes:
-        provider: the provider that really runs, "cpu" or "cuda".
+        provider: the provider that really runs; never "auto".
     """
 
     def __init__(
@@ -226,14 +226,15 @@ def load(
 
     Args:
         out: the artifact's folder, or an opened Artifact (not checked again).
-        provider: "cpu", "cuda", or "auto" (CUDA where it really works, else the CPU).
-        threads: for the work inside one operator; None leaves the choice to onnxruntime.
+        provider: of a backend, or "auto" (CUDA where it really works, else the CPU).
+        threads: for the work inside one operator; None leaves the choice to the runtime.
 
     Raises:
         UsageError: no such folder, or threads or provider that make no sense.
         ArtifactDamaged: the folder is not as rnnport wrote it.
-        ProviderUnavailable: "cuda" was asked for by name and does not work here.
-        NotYetAvailable: a provider, or an artifact without model.onnx, for a later version.
+        ProviderUnavailable: it was asked for by name and does not work here.
+        ProviderLacks: it does not run an operator of the graph, or runs it wrong.
+        NotYetAvailable: an artifact without model.onnx, for a later version.
     """
     check_threads(threads)
     resolved = resolve_provider(provider)

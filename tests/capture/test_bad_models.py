@@ -325,7 +325,7 @@ def test_what_is_for_graphs_alone(tmp_path: Path) -> None:
     [
         (
             {"target": "tpu"},
-            message("target", "'tpu'", "one of portable, cpu, cuda", "choose one"),
+            message("target", "'tpu'", "one of portable, cpu, cuda, openvino", "choose one"),
         ),
         ({"opset": 9}, message("opset", "9", "18", "leave it out")),
     ],

@@ -40,8 +40,8 @@ def test_unknown_names(name: str) -> None:
     with pytest.raises(UnknownProvider) as caught:
         resolve_provider(name)
     assert str(caught.value) == (
-        f"provider | received: {name!r} | expected: one of cpu, cuda, reference, auto | "
-        "remedy: choose one of those"
+        f"provider | received: {name!r} | "
+        "expected: one of cpu, cuda, openvino, web, reference, auto | remedy: choose one of those"
     )
 
 

@@ -1,4 +1,4 @@
-"""The nodes of an .onnx file, read without onnx: what a runtime lacks is seen before it runs.
+"""Nodes and ports of an .onnx file, read without onnx: what a runtime lacks is seen before it runs.
 
 Field numbers: onnx.proto. Weights are skipped, and files are mapped, so size costs nothing.
 """
@@ -6,20 +6,40 @@ Field numbers: onnx.proto. Weights are skipped, and files are mapped, so size co
 from __future__ import annotations
 
 import mmap
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnnport.errors import ArtifactDamaged
+from rnnport.runtime.backends.base import Value
 from rnnport.runtime.backends.wire import Damaged, integers, messages, text, whole
 
 __all__ = ["GraphNodes", "Node", "graph_nodes"]
 
 _MODEL_GRAPH, _MODEL_OPSETS, _MODEL_FUNCTIONS = 7, 8, 25
 _GRAPH_NODES, _FUNCTION_NODES = 1, 7
+_GRAPH_WEIGHTS, _GRAPH_INPUTS, _GRAPH_OUTPUTS = 5, 11, 12
+_WEIGHT_NAME = 8
 _DEEPEST = 32
 
-Attribute = int | str | tuple[int, ...] | tuple[str, ...]
+Attribute = int | float | str | tuple[int, ...] | tuple[str, ...]
+
+# TensorProto.DataType to NumPy's names.
+_DTYPES = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    4: "uint16",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    12: "uint32",
+    13: "uint64",
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +51,7 @@ class Node:
         domain: "" for ONNX's own.
         inputs: names; "" for those left out, none at the end.
         outputs: names, likewise.
-        attributes: those that are integers, strings or lists of them.
+        attributes: those that are numbers, strings, or lists of integers or strings.
         bodies: the nodes of its subgraphs, without those of theirs.
         depth: 0 in the main graph, 1 in a subgraph of one of its nodes, and so on.
     """
@@ -61,10 +81,19 @@ class Node:
 
 @dataclass(frozen=True)
 class GraphNodes:
-    """All nodes of a model, subgraphs and functions included, and its opsets by domain."""
+    """What a model's file says.
+
+    Attributes:
+        nodes: all of them, subgraphs and functions included.
+        opsets: version by domain.
+        inputs: of the main graph, those with a default left out.
+        outputs: of the main graph.
+    """
 
     nodes: list[Node] = field(default_factory=list)
     opsets: dict[str, int] = field(default_factory=dict)
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
 
 
 def graph_nodes(path: Path) -> GraphNodes:
@@ -90,6 +119,7 @@ def _model(data: memoryview) -> GraphNodes:
         if number == _MODEL_GRAPH:
             graphs += 1
             _graph(whole(value), found.nodes, _GRAPH_NODES, 0)
+            _ports(whole(value), found)
         elif number == _MODEL_FUNCTIONS:
             _graph(whole(value), found.nodes, _FUNCTION_NODES, 0)
         elif number == _MODEL_OPSETS:
@@ -99,6 +129,40 @@ def _model(data: memoryview) -> GraphNodes:
     if not graphs or not found.opsets:
         raise Damaged(f"{graphs} graphs and {len(found.opsets)} opsets")
     return found
+
+
+def _ports(graph: memoryview, into: GraphNodes) -> None:
+    given: set[str] = set()
+    for number, value in messages(graph):
+        if number == _GRAPH_WEIGHTS:
+            given.update(text(v) for n, v in messages(whole(value)) if n == _WEIGHT_NAME)
+        elif number == _GRAPH_INPUTS:
+            into.inputs.append(_port(whole(value)))
+        elif number == _GRAPH_OUTPUTS:
+            into.outputs.append(_port(whole(value)))
+    into.inputs[:] = [port for port in into.inputs if port.name not in given]
+
+
+def _port(data: memoryview) -> Value:
+    name, dtype = "", 0
+    for number, value in messages(data):
+        if number == 1:
+            name = text(value)
+        elif number == 2:
+            dtype = _element_type(whole(value))
+    if dtype not in _DTYPES:
+        raise Damaged(f"{name!r} is no tensor of numbers (type {dtype})")
+    return Value(name, _DTYPES[dtype])
+
+
+def _element_type(data: memoryview) -> int:
+    """TypeProto.tensor_type.elem_type."""
+    for number, value in messages(data):
+        if number == 1:
+            for inner, found in messages(whole(value)):
+                if inner == 1 and isinstance(found, int):
+                    return found
+    return 0
 
 
 def _opset(data: memoryview) -> tuple[str, int]:
@@ -162,12 +226,14 @@ def _attribute(
     depth: int,
 ) -> None:
     name = ""
-    one: int | str | None = None
+    one: int | float | str | None = None
     ints: list[int] = []
     strings: list[str] = []
     for number, value in messages(data):
         if number == 1:
             name = text(value)
+        elif number == 2 and len(whole(value)) == 4:
+            (one,) = struct.unpack("<f", whole(value))
         elif number == 3:
             (one,) = integers(value)
         elif number == 4:

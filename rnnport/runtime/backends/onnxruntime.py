@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
 
-from rnnport.errors import ArtifactDamaged
+from rnnport.errors import ArtifactDamaged, ProviderLacks, ProviderUnavailable
 from rnnport.runtime.backends.graph_nodes import Node, graph_nodes
 from rnnport.spec import Lack
 
-__all__ = ["onnxruntime_lacks", "open_onnxruntime", "session_providers"]
+__all__ = ["onnxruntime_lacks", "open_onnxruntime", "open_refused", "session_providers"]
 
 _FATAL = 4
 _CPU: tuple[str, dict[str, Any]] = ("CPUExecutionProvider", {})
 # TF32 rounds products to 10 bits of mantissa, far above the CUDA tolerance.
 _CUDA: tuple[str, dict[str, Any]] = ("CUDAExecutionProvider", {"use_tf32": "0"})
+_NO_KERNEL = re.compile(r"Could not find an implementation for (\w+)")
 _RECURRENT = {"LSTM", "GRU", "RNN"}
 _DOMAINS = {"", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"}
 
@@ -53,6 +55,7 @@ def open_onnxruntime(path: Path, provider: str, threads: int | None, *, arena: b
         An onnxruntime.InferenceSession; its run may be called from several threads.
 
     Raises:
+        ProviderLacks: there is no kernel for an operator and its types.
         ArtifactDamaged: onnxruntime does not take the file.
     """
     options = ort.SessionOptions()
@@ -66,9 +69,27 @@ def open_onnxruntime(path: Path, provider: str, threads: int | None, *, arena: b
             str(path), options, providers=session_providers(provider), enable_fallback=0
         )
     except Exception as error:
-        raise ArtifactDamaged.of(
-            str(path),
-            f"onnxruntime {ort.__version__}: {' '.join(str(error).split())[:500]}",
-            "a graph that onnxruntime opens",
-            "pip install -U onnxruntime-gpu, or export the model again with a lower opset",
-        ) from error
+        detail = f"onnxruntime {ort.__version__}: {' '.join(str(error).split())[:500]}"
+        newer = "pip install -U onnxruntime-gpu, or export the model again with a lower opset"
+        raise open_refused(provider, path, detail, newer) from error
+
+
+def open_refused(
+    provider: str, path: Path, detail: str, remedy: str
+) -> ProviderUnavailable | ArtifactDamaged:
+    """What onnxruntime's refusal to open a graph means.
+
+    Args:
+        provider: "cpu", "cuda" or "web".
+        path: the graph.
+        detail: runtime, version and what it said.
+        remedy: for a file that it does not take at all.
+    """
+    if missing := _NO_KERNEL.search(detail):
+        return ProviderLacks.of(
+            f"provider {provider!r}, {path.name}",
+            f"{missing[1]}: onnxruntime has no implementation for these types",
+            f"operators that {provider} runs, and rightly",
+            "choose another provider",
+        )
+    return ArtifactDamaged.of(str(path), detail, "a graph that onnxruntime opens", remedy)

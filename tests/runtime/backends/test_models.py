@@ -1,0 +1,180 @@
+"""Whole Keras models: on every backend equal to TensorFlow, or refused by name before they run."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import rnnport
+from rnnport.artifact.load import Artifact
+from rnnport.errors import ProviderLacks
+from rnnport.runtime.backends.registry import BACKENDS
+from tests.backends import needs, providers
+from tests.tiny_keras import lively
+
+L = keras.layers
+ALL = providers("cpu", "openvino", "web", "reference")
+
+
+def masked_pair() -> Any:
+    x = keras.Input((None, 5), name="x")
+    y = L.Masking()(x)
+    y = L.Bidirectional(L.GRU(6, return_sequences=True))(y)
+    return keras.Model(x, L.Dense(3)(L.GRU(4)(y)))
+
+
+def stateful_stack() -> Any:
+    x = keras.Input((None, 5), batch_size=2, name="x")
+    y = L.LSTM(6, return_sequences=True, stateful=True)(x)
+    return keras.Model(x, L.Dense(3)(L.LSTM(4, return_sequences=True, stateful=True)(y)))
+
+
+def masked_lstm() -> Any:
+    x = keras.Input((None, 5), name="x")
+    y = L.LSTM(6, return_sequences=True, return_state=True)(L.Masking()(x))
+    return keras.Model(x, y)
+
+
+def with_attention() -> Any:
+    source, target = (keras.Input((None,), dtype="int32", name=n) for n in ("source", "target"))
+    embedded = L.Embedding(11, 6, mask_zero=True)(source)
+    memory, h, c = L.LSTM(7, return_sequences=True, return_state=True)(embedded)
+    y = L.LSTM(7, return_sequences=True)(L.Embedding(11, 6)(target), initial_state=[h, c])
+    joined = L.Concatenate()([y, L.Attention()([y, memory])])
+    return keras.Model([source, target], L.Dense(11, activation="softmax")(joined))
+
+
+def images() -> Any:
+    x = keras.Input((None, 5, 4, 2), name="x")
+    y = L.ConvLSTM2D(3, 2, padding="same", return_sequences=True)(x)
+    return keras.Model(x, L.Dense(2)(L.Flatten()(L.ConvLSTM2D(2, 2)(y))))
+
+
+def hard_gates() -> Any:
+    x = keras.Input((None, 5), name="x")
+    y = L.LSTM(6, recurrent_activation="hard_sigmoid", return_sequences=True)(L.Masking()(x))
+    y = L.Bidirectional(
+        L.GRU(4, return_sequences=True),
+        backward_layer=L.GRU(4, activation="relu", return_sequences=True, go_backwards=True),
+    )(y)
+    return keras.Model(x, L.SimpleRNN(3, activation="elu", return_sequences=True)(y))
+
+
+MODELS: dict[str, Callable[[], Any]] = {
+    f.__name__: f
+    for f in (masked_pair, stateful_stack, masked_lstm, with_attention, images, hard_gates)
+}
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Artifact]:
+    """An artifact by model and target, exported once."""
+
+    @functools.cache
+    def made(name: str, target: str) -> Artifact:
+        keras.utils.set_random_seed(4)
+        folder: Path = tmp_path_factory.mktemp("models") / f"{name}-{target}"
+        return rnnport.export(lively(MODELS[name]()), folder, target=target)
+
+    return made
+
+
+@pytest.mark.parametrize("provider", ALL)
+@pytest.mark.parametrize("name", [n for n in MODELS if n != "hard_gates"])
+def test_the_portable_graph_is_right_everywhere(
+    name: str, provider: str, artifact: Callable[[str, str], Artifact]
+) -> None:
+    found = artifact(name, "portable")
+    assert [k for path in found.forms.values() for k in BACKENDS[provider].lacks(path)] == []
+    report = rnnport.verify(found, provider=provider)
+    assert report.provider == provider
+    assert report.checks
+    assert [(c.name, c.error, c.note) for c in report.checks if not c.passed] == []
+
+
+@pytest.mark.parametrize("provider", providers("cpu", "openvino", "reference"))
+@pytest.mark.parametrize("name", MODELS)
+def test_the_graph_for_openvino_is_right_there_too(
+    name: str, provider: str, artifact: Callable[[str, str], Artifact]
+) -> None:
+    found = artifact(name, "openvino")
+    assert found.manifest.target == "openvino"
+    assert [k for path in found.forms.values() for k in BACKENDS[provider].lacks(path)] == []
+    assert rnnport.verify(found, provider=provider).passed
+
+
+@needs("openvino")
+def test_activations_go_to_scan_for_openvino_alone(
+    artifact: Callable[[str, str], Artifact],
+) -> None:
+    portable, own = (artifact("hard_gates", t).manifest for t in ("portable", "openvino"))
+    assert [layer.lowering for layer in portable.layers] == [
+        "LSTM, compacted",
+        "GRU bidirectional with hold column",
+        "GRU bidirectional with hold column",
+        "RNN, compacted",
+    ]
+    assert [(layer.lowering, layer.reason) for layer in own.layers] == [
+        ("Scan", "OpenVINO's LSTM does not take activation HardSigmoid"),
+        ("GRU with hold column", "masked"),
+        ("GRU with hold column", "masked"),
+        ("Scan", "OpenVINO's SimpleRNN does not take activation Elu"),
+    ]
+    with pytest.raises(ProviderLacks) as caught:
+        rnnport.load(artifact("hard_gates", "portable"), provider="openvino")
+    assert [reason.received for reason in caught.value.reasons] == [
+        "LSTM: does not take activation hardsigmoid",
+        "GRU: takes one direction's activations for both, without an error",
+        "RNN: does not take activation elu",
+    ]
+
+
+@needs("openvino")
+def test_verify_catches_a_graph_on_a_runtime_it_is_not_for(
+    artifact: Callable[[str, str], Artifact],
+) -> None:
+    """sequence_lens, which OpenVINO ignores: its numbers would be wrong, and are never seen."""
+    found = artifact("masked_lstm", "cpu")
+    assert rnnport.verify(found, provider="cpu").passed
+    with pytest.raises(ProviderLacks) as caught:
+        rnnport.verify(found, provider="openvino")
+    assert str(caught.value) == (
+        "provider 'openvino', model.onnx | "
+        "received: LSTM: ignores sequence_lens without an error | "
+        "expected: operators that openvino runs, and rightly | "
+        "remedy: export the model with target='openvino', or choose another provider"
+    )
+
+
+@pytest.mark.parametrize("provider", ALL)
+def test_a_masked_model_for_the_cpu(
+    provider: str, artifact: Callable[[str, str], Artifact]
+) -> None:
+    """Right wherever it is taken."""
+    found = artifact("masked_lstm", "cpu")
+    if provider != "openvino":
+        assert rnnport.verify(found, provider=provider).passed
+        return
+    with pytest.raises(ProviderLacks):
+        rnnport.load(found, provider=provider)
+
+
+@pytest.mark.parametrize("provider", providers("openvino", "web", "reference"))
+def test_a_runner_on_it_is_like_one_on_the_cpu(
+    provider: str, artifact: Callable[[str, str], Artifact]
+) -> None:
+    found = artifact("masked_pair", "portable")
+    here, there = (rnnport.load(found, provider=p) for p in (provider, "cpu"))
+    assert here.provider == provider
+    x = np.random.default_rng(2).standard_normal((4, 7, 5)).astype(np.float32)
+    x[1, 3:] = 0
+    x[2] = 0
+    y, expected = here.run(x), there.run(x)
+    assert (y.dtype, y.shape) == (np.float32, (4, 3))
+    assert np.abs(y - expected).max() < 1e-5

@@ -16,7 +16,9 @@ __all__ = ["Link", "Wiring", "wire"]
 
 _SUBJECT = "encoder and decoder"
 # What people put before or behind a name to tell a state from its next value.
-_AFFIXES = re.compile(r"^(next|new|last|previous|prev|initial)_|_(in|out|input|output|next|start)$")
+_AFFIXES = re.compile(
+    r"^(next|new|last|previous|prev|initial)_|_(in|out|input|output|next|start|prev|previous)$"
+)
 
 
 @dataclass(frozen=True)
@@ -183,13 +185,23 @@ def _assigned(
     found = _by_name(taken, given)
     found = {i: j for i, j in found.items() if not (i in closed and said)}
     found |= _by_order(given, taken, found, closed)
+    return found | _by_fit(given, taken, found, closed)
+
+
+def _by_fit(
+    given: Sequence[Port], taken: Sequence[Port], known: Mapping[int, int], closed: Set[int]
+) -> dict[int, int]:
+    """Sizes that vary on one side meet those that are fixed on the other."""
+    found: dict[int, int] = {}
     for j, port in enumerate(given):
-        if j in found.values():
+        if j in known.values() or j in found.values():
             continue
-        free = [i for i in range(len(taken)) if i not in found and i not in closed]
-        fits = [i for i in free if _meet(taken[i], port)]
-        if fits:
-            found[fits[-1]] = j
+        free = [i for i in range(len(taken)) if i not in {*known, *found, *closed}]
+        inputs = [i for i in free if _meet(taken[i], port)]
+        if inputs:
+            rivals = [n for n in range(j, len(given)) if _key(given[n]) == _key(port)]
+            outputs = [n for n in rivals if n not in known.values()]
+            found |= _paired(given, outputs, taken, inputs)
             continue
         near = [i for i in free if _is_near(taken[i], port)]
         if near:
@@ -215,24 +227,40 @@ def _by_name(one: Sequence[Port], other: Sequence[Port]) -> dict[int, int]:
 def _by_order(
     given: Sequence[Port], taken: Sequence[Port], known: Mapping[int, int], closed: Set[int]
 ) -> dict[int, int]:
-    """Of like tensors, the encoder's in order are the decoder's last in order."""
+    """Of like tensors, as many on either side, the encoder's in order are the decoder's."""
     found: dict[int, int] = {}
     open_outputs = [j for j in range(len(given)) if j not in known.values()]
     for key, outputs in _classes(given, open_outputs).items():
         inputs = [i for i in range(len(taken)) if i not in known and i not in closed]
         inputs = [i for i in inputs if _key(taken[i]) == key]
-        if not inputs:
-            continue
-        if len(outputs) > len(inputs):
-            raise _Misfit(
-                f"{len(outputs)} encoder outputs are alike, {_list([given[j] for j in outputs])}, "
-                f"and the decoder has {len(inputs)} such input(s)",
-                "as many decoder inputs as encoder outputs of one shape",
-                "leave out the outputs that the decoder does not take, or give both sides names: "
-                "a dict from the encoder with the names of the decoder's inputs",
-            )
-        found |= dict(zip(inputs[-len(outputs) :], outputs, strict=True))
+        if inputs:
+            found |= _paired(given, outputs, taken, inputs)
     return found
+
+
+def _paired(
+    given: Sequence[Port], outputs: Sequence[int], taken: Sequence[Port], inputs: Sequence[int]
+) -> dict[int, int]:
+    """Tensors that only their order tells apart: where their numbers differ, it does not."""
+    ones, others = _list([given[j] for j in outputs]), _list([taken[i] for i in inputs])
+    if len(outputs) > len(inputs):
+        raise _Misfit(
+            f"{len(outputs)} encoder outputs are alike, {ones}, "
+            f"and the decoder has {len(inputs)} such input(s)",
+            "as many decoder inputs as encoder outputs of one shape",
+            "leave out the outputs that the decoder does not take, or give both sides names: "
+            "a dict from the encoder with the names of the decoder's inputs",
+        )
+    if len(outputs) < len(inputs):
+        raise _Misfit(
+            f"which of its inputs {others} starts from {ones} is not clear",
+            "as many encoder outputs as decoder inputs of one shape, or the same name on both "
+            "sides",
+            "return a dict from the encoder with the names of the decoder's inputs, name those "
+            "that the decoder is given anew for every step in decoder_inputs=, and those that "
+            "start from zeros in states=",
+        )
+    return dict(zip(inputs, outputs, strict=True))
 
 
 def _following(

@@ -434,10 +434,50 @@ def test_a_state_that_starts_from_zeros(tmp_path: Path) -> None:
     )
     form = artifact.manifest.forms["decoder"]
     assert [(s.input, s.start) for s in form.states] == [("h_in", "h_start"), ("g_in", "")]
+    note = "the decoder's state 'g' starts from zeros: no encoder output is for it"
+    assert artifact.manifest.notes == [note]
     source, tokens = sources(padded=False), np.arange(1, 21, dtype="int32").reshape(5, 4)
     h0, g0 = np.asarray(encoder(source)), np.zeros((5, 4), "float32")
     expected = decoder([tokens, h0, g0])["y"]
     assert_same(expected, rnnport.load(artifact, provider="cpu").run(source, tokens)["y"])
+
+
+def input_feeding() -> Any:
+    """Decoder (token, h_prev, ctx_prev) to scores and the next two, all states of one size."""
+    token = pairs.ids("token", 1)
+    h, ctx = (keras.Input((UNITS,), name=name) for name in ("h_prev", "ctx_prev"))
+    x = L.Concatenate()([pairs.embedded(token, TARGET), L.Reshape((1, UNITS))(ctx)])
+    y, after = L.GRU(UNITS, return_sequences=True, return_state=True)(x, initial_state=h)
+    fed = L.Dense(UNITS, activation="tanh")(L.Concatenate()([after, ctx]))
+    following = [L.Identity(name="h")(after), L.Identity(name="ctx")(fed)]
+    return keras.Model([token, h, ctx], [L.Dense(TARGET)(y), *following])
+
+
+def test_one_encoder_output_and_two_states_of_its_size(tmp_path: Path) -> None:
+    """Where names do not tell which state it starts, nothing is guessed."""
+    encoder, decoder = pairs.loud(encoder_of(), 1), pairs.loud(input_feeding(), 2)
+    given = {"decoder": decoder, "states": {"h_prev": "h", "ctx_prev": "ctx"}}
+    with pytest.raises(UnsupportedModel, match=r"inputs 2 tensors h_prev .* is not clear"):
+        rnnport.export(None, tmp_path / "out", encoder=encoder, **given)
+    assert not list(tmp_path.iterdir())
+    named = keras.Model(encoder.inputs, {"h_prev": encoder.outputs[0]})
+    artifact = rnnport.export(None, tmp_path / "out", encoder=named, **given)
+    form = artifact.manifest.forms["decoder"]
+    starts = [("h_prev_in", "h_prev_start"), ("ctx_prev_in", "")]
+    assert [(state.input, state.start) for state in form.states] == starts
+    note = "the decoder's state 'ctx_prev' starts from zeros: no encoder output is for it"
+    assert note in artifact.manifest.notes
+    source, expected = sources(padded=False, rows=4), []
+    for row in source:
+        states, token, ids = [np.asarray(encoder(row[None])), np.zeros((1, UNITS))], START, []
+        for _ in range(5):
+            y, *states = plain(decoder([np.array([[token]]), *states]))
+            token = int(y.argmax())
+            ids.append(token)
+        expected.append(ids)
+    runner = rnnport.load(artifact, provider="cpu")
+    received = runner.generate(source, start=START, stop=None, max_steps=5)
+    assert [row.tolist() for row in received] == expected
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ def _wire(
         states=states,
         own=settings.decoder_inputs,
         ordered=decoder.source.structure.kind != "dict",
+        keyed=decoder.keyed,
     )
 
 

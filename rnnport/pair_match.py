@@ -67,6 +67,7 @@ def wire(
     states: Mapping[str, str] | None = None,
     own: Collection[str] | None = None,
     ordered: bool = True,
+    keyed: bool = False,
 ) -> Wiring:
     """Match the encoder's outputs with the decoder's inputs, and its states with their next values.
 
@@ -77,6 +78,7 @@ def wire(
         states: decoder input to decoder output, where the user says so; no others are states then.
         own: names of the inputs given anew for every step, where the user says so.
         ordered: whether the decoder's first input is its first argument, not a dict's first key.
+        keyed: whether the decoder gives a dict, whose first key may well be a state.
 
     Raises:
         UsageError: states or own name what is not there.
@@ -89,7 +91,7 @@ def wire(
         fresh = [i for i in range(len(taken)) if i not in handed and i not in said]
         if not fresh:
             raise _no_own()
-        following = said if states is not None else _following(taken, returned, handed)
+        following = said if states is not None else _following(taken, returned, handed, keyed)
     except _Misfit as misfit:
         raise UnsupportedModel.of(
             _SUBJECT,
@@ -264,21 +266,21 @@ def _paired(
 
 
 def _following(
-    taken: Sequence[Port], returned: Sequence[Port], handed: Mapping[int, int]
+    taken: Sequence[Port], returned: Sequence[Port], handed: Mapping[int, int], keyed: bool
 ) -> dict[int, int]:
     """Decoder input to the decoder output, behind the first, that gives its next value.
 
-    What has a time axis is context: no state grows from step to step.
+    Of a dict any output may be. What has a time axis is context: no state grows from step to step.
     """
+    first = 0 if keyed else 1
     inputs = [i for i in sorted(handed) if not any(isinstance(a, str) for a in taken[i].shape[1:])]
-    later = returned[1:]
-    named = _by_name([taken[i] for i in inputs], later)
-    found = {inputs[i]: j + 1 for i, j in named.items()}
+    named = _by_name([taken[i] for i in inputs], returned[first:])
+    found = {inputs[i]: j + first for i, j in named.items()}
     for key, alike in _classes(taken, [i for i in inputs if i not in found]).items():
         outputs = [
             j
             for j, port in enumerate(returned)
-            if j and j not in found.values() and _key(port) == key
+            if j >= first and j not in found.values() and _key(port) == key
         ]
         if outputs and len(outputs) != len(alike):
             raise _Misfit(

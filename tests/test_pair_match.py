@@ -99,6 +99,14 @@ def test_a_dict_has_no_first_argument() -> None:
     assert links([C, H], taken, [Y, C, H], ordered=False) == [(0, 0, 1), (1, 1, 2)]
 
 
+def test_the_first_key_of_a_dict_may_be_a_state() -> None:
+    returned = [port("h_next", 6), port("scores", 9)]
+    assert links([H], [X, H], returned, keyed=True) == [(1, 0, 0)]
+    assert links([port("a", 6)], [X, C], returned, keyed=True) == [(1, 0, 0)]
+    # In a list the first output is the one that is wanted.
+    assert links([H], [X, H], returned) == [(1, 0, None)]
+
+
 def test_the_users_word() -> None:
     returned = [Y, port("p", 6), port("q", 6)]
     assert links([H, C], [X, H, C], returned, states={"h": "q"}) == [(1, 0, 2), (2, 1, None)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -19,7 +20,13 @@ import rnnport
 from rnnport import Generate
 from rnnport.artifact.load import Artifact
 from rnnport.cli.main import app
-from rnnport.errors import MissingSignature, ModelFileError, UnsupportedModel, UsageError
+from rnnport.errors import (
+    MissingSignature,
+    ModelFileError,
+    NotGenerative,
+    UnsupportedModel,
+    UsageError,
+)
 from tests import tiny_pairs as pairs
 from tests.test_handoff_forms import run
 from tests.tiny_keras import LOOPS, assert_same
@@ -588,6 +595,87 @@ def test_a_mask_that_predict_loses(tmp_path: Path) -> None:
     assert np.abs(np.asarray(carried) - np.asarray(dropped)).max() > 1e-3
     received, _ = rnnport.load(artifact, provider="cpu").run(rows, x)
     assert_same(dropped, received)
+
+
+LENGTH = 8
+
+
+def attention_first(first: str, vocabulary: int = TARGET) -> pairs.Pair:
+    """Scores behind the weights of an attention over a source of one length, in a dict."""
+    source, token = keras.Input((LENGTH,), dtype="int32", name="source"), pairs.ids("token", 1)
+    memory = L.GRU(UNITS, return_sequences=True)(pairs.embedded(source, SOURCE))
+    h = L.Dense(UNITS, activation="tanh")(L.Flatten()(memory))
+    held, before = keras.Input((LENGTH, UNITS), name="memory"), keras.Input((UNITS,), name="h")
+    y, after = L.GRU(UNITS, return_sequences=True, return_state=True)(
+        pairs.embedded(token, vocabulary), initial_state=before
+    )
+    read, weights = L.Attention()([y, held], return_attention_scores=True)
+    scores = L.Dense(vocabulary)(L.Concatenate()([y, read]))
+    given = {first: weights, "scores": scores, "h": after}
+    encoder = keras.Model(source, {"memory": memory, "h": h})
+    decoder = keras.Model({"token": token, "memory": held, "h": before}, given)
+    return pairs.loud(encoder, 3), pairs.loud(decoder, 4)
+
+
+@pytest.mark.parametrize("first", ["alpha", "z"])
+def test_scores_that_are_not_the_first_output(first: str, tmp_path: Path) -> None:
+    """Found by the vocabulary; "z" leaves a state first, by its key."""
+    encoder, decoder = attention_first(first)
+    wish = Generate(start=START, stop=STOP, max_steps=STEPS)
+    artifact = rnnport.export(
+        None, tmp_path / "out", encoder=encoder, decoder=decoder, generate=wish
+    )
+    form = artifact.manifest.forms["decoder"]
+    shapes = {port.name: port.shape for port in form.outputs}
+    wide = {first: ["B", "T", LENGTH], "scores": ["B", "T", TARGET]}
+    assert shapes == wide | ({"h": ["B", UNITS]} if first == "z" else {})
+    assert next(iter(shapes)) != "scores"
+    assert [(s.input, s.output) for s in form.states] == [("h_in", "h_out")]
+    source, expected = sources(padded=False, rows=6, length=LENGTH), []
+    for row in source:
+        given, token, ids = plain(encoder(row[None])), START, []
+        while len(ids) < STEPS:
+            y = plain(decoder({**given, "token": np.array([[token]], "int32")}))
+            given, token = {**given, "h": y["h"]}, int(y["scores"].argmax())
+            if token == STOP:
+                break
+            ids.append(token)
+        expected.append(ids)
+    assert max(max(ids) for ids in expected) >= LENGTH
+    assert len(set(map(tuple, expected))) > 2
+    runner = rnnport.load(artifact, provider="cpu")
+    keywords = {"start": START, "stop": STOP, "max_steps": STEPS}
+    assert [row.tolist() for row in runner.generate(source, **keywords)] == expected
+    session = ort.InferenceSession(str(artifact.forms["generate"]))
+    (ids,) = session.run(None, {session.get_inputs()[0].name: source})
+    assert [[i for i in row if i >= 0] for row in ids.tolist()] == expected
+    with pytest.raises(UsageError, match=r"^output \| received: 'nobody'"):
+        runner.generate(source, **keywords, output="nobody")
+
+
+def test_scores_that_are_not_clear(tmp_path: Path) -> None:
+    encoder, decoder = attention_first("alpha", LENGTH)
+    wish = Generate(start=START, stop=STOP, max_steps=STEPS, beam_width=2)
+    given: dict[str, Any] = {"encoder": encoder, "decoder": decoder}
+    with pytest.raises(UsageError) as caught:
+        rnnport.export(None, tmp_path / "out", **given, generate=wish)
+    listed = f"alpha float32 (B, T, {LENGTH}), scores float32 (B, T, {LENGTH})"
+    assert str(caught.value) == (
+        f"generate | received: outputs {listed}; which of them is fed back is not clear | "
+        f"expected: exactly one float output (B, T, {LENGTH}) or (B, {LENGTH}), as wide as what "
+        "'token' takes | remedy: pass Generate(…, output=) with the name of one of them"
+    )
+    wish = msgspec.structs.replace(wish, output="scores")
+    artifact = rnnport.export(None, tmp_path / "out", **given, generate=wish)
+    assert rnnport.open(artifact.path).manifest.generate == wish
+    source, runner = sources(padded=False, length=LENGTH), rnnport.load(artifact, provider="cpu")
+    keywords = {"start": START, "stop": STOP, "max_steps": STEPS, "beam_width": 2}
+    with pytest.raises(NotGenerative, match="which of them is fed back is not clear"):
+        runner.generate(source, **keywords)
+    (ids, _) = ort.InferenceSession(str(artifact.forms["generate"])).run(None, {"source": source})
+    found = [row.tolist() for row in runner.generate(source, **keywords, output="scores")]
+    assert [[i for i in row if i >= 0] for row in ids.tolist()] == found
+    assert found != [row.tolist() for row in runner.generate(source, **keywords, output="alpha")]
 
 
 def test_what_the_decoder_does_not_take(tmp_path: Path) -> None:

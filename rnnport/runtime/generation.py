@@ -22,7 +22,7 @@ Stop = int | Collection[int] | None
 class Generation:
     """What a Runner can do with an encoder and a decoder, or with a stream form."""
 
-    def _generator(self) -> Generator:
+    def _generator(self, output: str = "") -> Generator:
         raise NotImplementedError
 
     def generate(
@@ -43,6 +43,7 @@ class Generation:
         return_scores: bool = False,
         logits: bool | None = None,
         batch_size: int = 128,
+        output: str = "",
     ) -> Any:
         """Generate a sequence of tokens from each source.
 
@@ -71,6 +72,8 @@ class Generation:
             logits: whether the decoder gives logits; None looks at the first step: rows without
                 negative scores that sum to 1 are probabilities.
             batch_size: the most sources decoded at once.
+            output: the decoder's output that scores the tokens, where there are several; "" takes
+                the one that is as wide as the vocabulary fed in.
 
         Returns:
             A list of int64 arrays (n,), one a source, without start, prompt and stop; with n_best
@@ -79,7 +82,8 @@ class Generation:
             included, over the length penalty.
 
         Raises:
-            NotGenerative: nothing in the model can be fed its own tokens; says why.
+            NotGenerative: nothing in the model can be fed its own tokens, or which output scores
+                them is not clear; says why.
             UsageError: keywords that cannot be meant; lists everything that is wrong.
             InputError: sources that do not fit, say which.
         """
@@ -98,7 +102,7 @@ class Generation:
             logits=logits,
             batch_size=batch_size,
         )
-        found = self._generator().generate(source, request, scored=return_scores)
+        found = self._generator(output).generate(source, request, scored=return_scores)
         ids = [[_without_stop(one, request.stops) for one in ones] for ones in found]
         scores = [np.array([one.score for one in ones]) for ones in found]
         if n_best is not None:
@@ -118,6 +122,7 @@ class Generation:
         top_p: float | None = None,
         seed: int | None = None,
         min_steps: int = 0,
+        output: str = "",
     ) -> Iterator[Ids]:
         """Generate as generate does, and give every step's tokens at once.
 
@@ -131,6 +136,7 @@ class Generation:
             top_p: as in generate.
             seed: as in generate.
             min_steps: as in generate.
+            output: as in generate.
 
         Returns:
             An iterator of int64 arrays (B,): the tokens of a step, -1 where a sequence has ended;
@@ -152,7 +158,7 @@ class Generation:
             top_p=top_p,
             seed=seed,
         )
-        return self._generator().stream(source, request)
+        return self._generator(output).stream(source, request)
 
     def forecast(
         self,
@@ -162,6 +168,7 @@ class Generation:
         steps: int,
         feedback: Feedback | None = None,
         batch_size: int = 128,
+        output: str = "",
     ) -> NDArray[Any]:
         """Go on with numbers: each output is the next input.
 
@@ -172,6 +179,8 @@ class Generation:
             feedback: makes the next input (B, F') of an output (B, F) and its number, from 0. It is
                 called for a batch of sources; pass a batch_size that holds all where it matters.
             batch_size: the most sources decoded at once.
+            output: the output that is wanted and fed back, where there are several; "" takes the
+                one that is as wide as what is fed in.
 
         Returns:
             (B, steps, F).
@@ -181,7 +190,7 @@ class Generation:
             UsageError: keywords that cannot be meant.
             InputError: source, start, or what feedback gave does not fit.
         """
-        return self._generator().forecast(source, start, steps, feedback, batch_size)
+        return self._generator(output).forecast(source, start, steps, feedback, batch_size)
 
 
 def _without_stop(one: Hypothesis, stops: tuple[int, ...]) -> Ids:

@@ -162,6 +162,17 @@ def test_bad_lines(folders: dict[str, Path]) -> None:
     }
 
 
+def test_the_output_that_scores_tokens(folders: dict[str, Path]) -> None:
+    path = folders["gru"]
+    assert lines(path, IDS, *WHOLE, "--scores", "scores") == lines(path, IDS, *WHOLE)
+    assert refused(path, IDS, *WHOLE, "--scores", "alpha")[1] == {
+        "subject": "output",
+        "received": "'alpha'",
+        "expected": "one of the decoder's outputs: scores float32 (B, T, 7)",
+        "remedy": "name one of them, or leave it out",
+    }
+
+
 def test_bad_options(folders: dict[str, Path], lstm_folder: Path) -> None:
     path = folders["gru"]
     words = ["--start", "<s>", "--stop", "0", "--max-steps", "3"]

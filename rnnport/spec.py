@@ -163,6 +163,8 @@ class Form(Strict, frozen=True, kw_only=True):
         states: state pairs; empty for model.onnx.
         fixed: inputs of a stream form that stay the same for the whole stream; all others are
             given anew for every step.
+        pads: letters of an encoder's inputs whose sizes may differ within a batch: export saw that
+            a short row, padded on the right with the mask value, gives what it gives alone.
         op_counts: nodes by op type, subgraphs included.
     """
 
@@ -172,6 +174,7 @@ class Form(Strict, frozen=True, kw_only=True):
     outputs: list[Port]
     states: list[State] = []
     fixed: list[str] = []
+    pads: list[str] = []
     op_counts: dict[str, int] = {}
 
     @property

@@ -144,6 +144,9 @@ def test_forms(exported: Exported) -> None:
     (own,) = decoder.per_step
     assert own.shape == ["B", case.time]
     assert encoder.inputs[0].shape == ["B", "S"]
+    # Bahdanau's attention looks at padding: the encoder's mask does not reach it.
+    unsafe = "hidden" in case.states
+    assert encoder.pads == (["S"] if case.padded and not unsafe else [])
     assert not LOOPS & {op for form in manifest.forms.values() for op in form.op_counts}
     assert {op: decoder.op_counts[op] for op in case.ops} == case.ops
     assert manifest.notes == ([] if case.time == "T" else ["decoder.onnx takes one step at a time"])

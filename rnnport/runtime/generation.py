@@ -52,8 +52,9 @@ class Generation:
 
         Args:
             source: what Runner.run would take for the encoder's inputs, one array or several in a
-                tuple or dict; or a list of arrays (S,) or (S, F), one a source, of any lengths. A
-                model that masks gets them padded; for others, sources of one length share a batch.
+                tuple or dict; or a list of arrays (S,) or (S, F), one a source, of any lengths.
+                They are padded where export saw that padding changes nothing (the encoder's `pads`
+                in the manifest); elsewhere only sources of one length share a batch.
                 Where there is no encoder: prompts, ids (P,) each.
             start: the id fed first; a prompt needs none, and where one is given it comes before
                 each prompt, which may be empty then.
@@ -145,8 +146,8 @@ class Generation:
         Raises:
             NotGenerative: as in generate.
             UsageError: as in generate.
-            InputError: as in generate; also sources of unequal length where the model does not mask
-                and its decoder reads every step of them.
+            InputError: as in generate; also sources of unequal length whose every step the decoder
+                reads, where padding is not known to change nothing.
         """
         request = Request(
             start=start,

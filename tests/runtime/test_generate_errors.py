@@ -196,7 +196,7 @@ def test_unequal_sources_cannot_stream_together_without_a_mask() -> None:
 
     assert message(act, InputError) == (
         "sources | received: 2 different lengths | "
-        "expected: one length: the model does not mask, and its decoder reads every step | "
+        "expected: one length: padding would change what the decoder reads of a source | "
         "remedy: stream one source at a time, or use runner.generate"
     )
 

@@ -254,6 +254,98 @@ def test_the_loop_in_one_graph(label: str, tmp_path: Path) -> None:
     assert artifact.manifest.forms["generate"].op_counts["Loop"] == 1
 
 
+def fed_with(shape: tuple[int | None, ...], dtype: str) -> pairs.Pair:
+    """A decoder whose token input has this shape and dtype."""
+    token = keras.Input(shape, dtype=dtype, name="token")
+    before = keras.Input((UNITS,), name="h")
+    x = pairs.embedded(token, TARGET)
+    x = x if shape else L.Reshape((1, 5))(x)
+    y, after = L.GRU(UNITS, return_sequences=bool(shape), return_state=True)(
+        x, initial_state=before
+    )
+    decoder = keras.Model([token, before], [L.Dense(TARGET)(y), after])
+    return pairs.loud(encoder_of(), 2), pairs.loud(decoder, 3)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize(
+    ("shape", "dtype", "port"),
+    [
+        ((None,), "float32", ["B", "T"]),
+        ((), "int32", ["B"]),
+        ((), "float32", ["B"]),
+    ],
+)
+def test_every_kind_of_token_input(
+    shape: tuple[int | None, ...], dtype: str, port: list[Any], beams: int, tmp_path: Path
+) -> None:
+    """Keras's default dtype is float32, and an Embedding takes it."""
+    encoder, decoder = fed_with(shape, dtype)
+    wish = Generate(start=START, stop=STOP, max_steps=STEPS, beam_width=beams)
+    artifact = rnnport.export(
+        None, tmp_path / "out", encoder=encoder, decoder=decoder, generate=wish
+    )
+    (token,) = artifact.manifest.forms["decoder"].per_step
+    assert (token.dtype, token.shape[: len(port)]) == (dtype, port)
+    source = sources(padded=False, rows=6)
+    session = ort.InferenceSession(str(artifact.forms["generate"]))
+    ids = session.run(["ids"], {"source": source})[0]
+    received = [[i for i in row if i >= 0] for row in ids.tolist()]
+    found = rnnport.load(artifact, provider="cpu").generate(
+        source, start=START, stop=STOP, max_steps=STEPS, beam_width=beams
+    )
+    assert received == [row.tolist() for row in found]
+    assert len(set(map(tuple, received))) > 2
+    if beams == 1:
+        assert received == own_loop(encoder, decoder, source, np.zeros((1, 1) if shape else 1))
+
+
+def own_loop(encoder: Any, decoder: Any, source: np.ndarray, like: np.ndarray) -> list[list[int]]:
+    """As keras_loop; the token is given in an array like this."""
+    found = []
+    for row in source:
+        h, token, ids = plain(encoder(row[None])), START, []
+        while len(ids) < STEPS:
+            y, h = plain(decoder([np.full_like(like, token), h]))
+            token = int(y.reshape(-1).argmax())
+            if token == STOP:
+                break
+            ids.append(token)
+        found.append(ids)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("build", "options", "text"),
+    [
+        (
+            pairs.forecaster,
+            {},
+            "decoder input value float32 (B, 2), which is no token id for every row and step | "
+            "expected: token ids (B, T) or (B,), integers or what an Embedding reads",
+        ),
+        (
+            lambda: (encoder_of(), two_own()),
+            {"decoder_inputs": ["target", "extra"]},
+            "2 decoder inputs given anew for every step: target int32 (B, 1), extra float32 "
+            f"(B, {UNITS}) | expected: exactly one: the last token",
+        ),
+    ],
+)
+def test_decoders_that_no_token_drives(
+    build: Callable[[], pairs.Pair], options: dict[str, Any], text: str, tmp_path: Path
+) -> None:
+    encoder, decoder = build()
+    wish = Generate(start=0, stop=1, max_steps=STEPS)
+    given: dict[str, Any] = {"encoder": encoder, "decoder": decoder, "generate": wish, **options}
+    with pytest.raises(UsageError) as caught:
+        rnnport.export(None, tmp_path / "out", **given)
+    assert str(caught.value) == (
+        f"generate | received: {text} | remedy: leave generate out and use the decoder yourself"
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_forecast(tmp_path: Path) -> None:
     encoder, decoder = pairs.forecaster()
     artifact = rnnport.export(None, tmp_path / "out", encoder=encoder, decoder=decoder)
@@ -507,16 +599,20 @@ def test_states_that_cannot_be(states: dict[str, str], text: str, tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
-def test_own_inputs_named(tmp_path: Path) -> None:
-    """A memory that the decoder is given anew is not the encoder's, whatever its shape."""
-    source, target = pairs.ids("source"), pairs.ids("target")
+def two_own() -> Any:
+    """Decoder (target, before, extra) to scores and the next state."""
+    target = pairs.ids("target")
     extra, before = keras.Input((UNITS,), name="extra"), keras.Input((UNITS,), name="before")
     y, h = L.GRU(UNITS, return_sequences=True, return_state=True)(
         pairs.embedded(target, TARGET), initial_state=before
     )
     y = L.Add()([L.Dense(TARGET)(y), L.Reshape((1, TARGET))(L.Dense(TARGET)(extra))])
-    encoder = keras.Model(source, L.GRU(UNITS)(pairs.embedded(source, SOURCE)))
-    decoder = keras.Model([target, before, extra], [y, h])
+    return keras.Model([target, before, extra], [y, h])
+
+
+def test_own_inputs_named(tmp_path: Path) -> None:
+    """A memory that the decoder is given anew is not the encoder's, whatever its shape."""
+    encoder, decoder = encoder_of(), two_own()
     given = {"encoder": encoder, "decoder": decoder, "decoder_inputs": ["target", "extra"]}
     artifact = rnnport.export(None, tmp_path / "out", **given)
     form = artifact.manifest.forms["decoder"]

@@ -74,7 +74,9 @@ def generate(
     temperature: Annotated[float | None, typer.Option(help="Sample; below 1 less boldly.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Sample from so many tokens.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Sample from so much probability.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Sample, always the same.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Sample, always the same, whatever the batch.")
+    ] = None,
     scores: Annotated[
         str, typer.Option(metavar="NAME", help="The decoder's output that scores tokens.")
     ] = "",
@@ -227,10 +229,10 @@ def _answer(
     for texts in in_batches(lines, size):
         first = tally.sources
         sources = [reader.source(text, first + i) for i, text in enumerate(texts, 1)]
-        # Sources are counted anew in every batch.
-        own = None if seed is None else seed + first
         began = time.perf_counter()
-        ids, scores = runner.generate(sources, seed=own, return_scores=True, **keywords)
+        ids, scores = runner.generate(
+            sources, seed=seed, first_source=first, return_scores=True, **keywords
+        )
         tally.seconds += time.perf_counter() - began
         for one, score in zip(ids, scores, strict=True):
             sys.stdout.write(writer.line(one.tolist(), float(score)) + "\n")

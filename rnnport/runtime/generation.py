@@ -44,6 +44,7 @@ class Generation:
         logits: bool | None = None,
         batch_size: int = 128,
         output: str = "",
+        first_source: int = 0,
     ) -> Any:
         """Generate a sequence of tokens from each source.
 
@@ -66,7 +67,8 @@ class Generation:
             temperature: log probabilities are divided by it before sampling.
             top_k: sample from the k most probable tokens only.
             top_p: sample from the fewest most probable tokens that together have this chance.
-            seed: the same seed draws the same tokens from a source, whichever others are with it.
+            seed: the same seed draws the same tokens from a source of the same number, whichever
+                others are with it.
             min_steps: so many tokens come before a stop may.
             n_best: return so many hypotheses for each source; at most beam_width.
             return_scores: return (ids, scores).
@@ -75,6 +77,8 @@ class Generation:
             batch_size: the most sources decoded at once.
             output: the decoder's output that scores the tokens, where there are several; "" takes
                 the one that is as wide as the vocabulary fed in.
+            first_source: the number of the first source, for sources that come in several calls:
+                with a seed they are drawn as in one.
 
         Returns:
             A list of int64 arrays (n,), one a source, without start, prompt and stop; with n_best
@@ -102,6 +106,7 @@ class Generation:
             seed=seed,
             logits=logits,
             batch_size=batch_size,
+            first_source=first_source,
         )
         found = self._generator(output).generate(source, request, scored=return_scores)
         ids = [[_without_stop(one, request.stops) for one in ones] for ones in found]

@@ -197,7 +197,8 @@ class Generator:
         if request.samples:
             given = request.temperature, request.top_k, request.top_p
             chances = Chances(1.0 if given[0] is None else given[0], given[1], given[2])
-            draws = [Draws(seed, int(source)).at for source in part.sources]
+            first_number = int(request.first_source)
+            draws = [Draws(seed, first_number + int(source)).at for source in part.sources]
             return walk(
                 decoder, first, sampling(chances, scale, ending, draws), ending, scale, tally
             )

@@ -76,6 +76,19 @@ def test_searches(folders: dict[str, Path]) -> None:
     assert lines(path, IDS, *WHOLE, *drawn) == [" ".join(map(str, ids)) for ids in expected]
 
 
+@pytest.mark.parametrize("name", ["attention", "language"])
+def test_what_a_seed_draws_does_not_depend_on_the_batch(
+    name: str, folders: dict[str, Path]
+) -> None:
+    path, text = folders[name], IDS + IDS
+    drawn = ["--temperature", "3", "--seed", "4"]
+    expected = [" ".join(map(str, ids)) for ids in python(path, WORDS * 2, temperature=3.0, seed=4)]
+    # A source that comes twice draws twice.
+    assert expected[:3] != expected[3:]
+    for batch in ("1", "2", "4", "64"):
+        assert lines(path, text, *WHOLE, *drawn, "--batch", batch) == expected
+
+
 def test_text_to_text(folders: dict[str, Path]) -> None:
     root, path = folders["root"], folders["attention"]
     more = [

@@ -100,6 +100,11 @@ KEYWORDS: dict[str, Any] = {"start": 1, "stop": 0, "max_steps": 5}
             {"seed": -1},
             "seed | received: -1 | expected: a whole number from 0 up | remedy: pass 0 say",
         ),
+        (
+            {"first_source": -2},
+            "first_source | received: -2 | expected: a whole number from 0 up | "
+            "remedy: pass how many sources came before",
+        ),
     ],
 )
 def test_keywords_that_cannot_be_meant(more: dict[str, Any], text: str) -> None:

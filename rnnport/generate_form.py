@@ -127,7 +127,8 @@ def _scores(wish: Generate, decoder: Form) -> Port:
     if vocabulary is None or is_odd(scores, True, step_time(step)):
         received = f"decoder output {_shown([scores])}, which scores no known vocabulary"
         raise _no_tokens(received, "scores (B, T, V) or (B, V)")
-    known = step.sampling.high if step.sampling is not None else vocabulary
+    # As the runtime has it: a smaller vocabulary could not be fed what the decoder gives.
+    known = max(vocabulary, 0 if step.sampling is None else step.sampling.high)
     if wrong := list(_vocabulary_reasons(wish, known, vocabulary)):
         raise UsageError(*wrong)
     return scores

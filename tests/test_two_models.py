@@ -300,11 +300,37 @@ def test_every_kind_of_token_input(
         assert received == own_loop(encoder, decoder, source, np.zeros((1, 1) if shape else 1))
 
 
-def own_loop(encoder: Any, decoder: Any, source: np.ndarray, like: np.ndarray) -> list[list[int]]:
+def test_ids_that_no_embedding_reads(tmp_path: Path) -> None:
+    """Then only the scores tell how many there are."""
+    token, before = pairs.ids("token"), keras.Input((UNITS,), name="h")
+    x = keras.ops.one_hot(token, TARGET)
+    y, after = L.GRU(UNITS, return_sequences=True, return_state=True)(x, initial_state=before)
+    decoder = pairs.loud(keras.Model([token, before], [L.Dense(TARGET)(y), after]), 3)
+    encoder, source = pairs.loud(encoder_of(), 2), sources(padded=False, rows=6)
+    wish = Generate(start=TARGET - 1, stop=STOP, max_steps=STEPS)
+    artifact = rnnport.export(
+        None, tmp_path / "out", encoder=encoder, decoder=decoder, generate=wish
+    )
+    (ids,) = ort.InferenceSession(str(artifact.forms["generate"])).run(None, {"source": source})
+    received = [[i for i in row if i >= 0] for row in ids.tolist()]
+    assert received == own_loop(encoder, decoder, source, np.zeros((1, 1), "int32"), TARGET - 1)
+    with pytest.raises(UsageError, match=f"start {TARGET} .* expected: 0 to {TARGET - 1}"):
+        rnnport.export(
+            None,
+            tmp_path / "two",
+            encoder=encoder,
+            decoder=decoder,
+            generate=msgspec.structs.replace(wish, start=TARGET),
+        )
+
+
+def own_loop(
+    encoder: Any, decoder: Any, source: np.ndarray, like: np.ndarray, start: int = START
+) -> list[list[int]]:
     """As keras_loop; the token is given in an array like this."""
     found = []
     for row in source:
-        h, token, ids = plain(encoder(row[None])), START, []
+        h, token, ids = plain(encoder(row[None])), start, []
         while len(ids) < STEPS:
             y, h = plain(decoder([np.full_like(like, token), h]))
             token = int(y.reshape(-1).argmax())

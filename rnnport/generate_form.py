@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from rnnport.building import Built, write_form
-from rnnport.errors import Reason, UsageError
+from rnnport.errors import NotGenerative, Reason, UsageError
 from rnnport.graph.decode_loop import IDS
 from rnnport.graph.finish import describe
 from rnnport.graph.generate import greedy_graph
@@ -23,6 +23,7 @@ from rnnport.parity.tolerance import TOLERANCES
 from rnnport.runtime.scores import Scale
 from rnnport.samples import MASK_KINDS, draw, masks_anything
 from rnnport.spec import Check, Form, Generate, Port
+from rnnport.step_ports import is_odd, last_size, scored_output, step_time
 from rnnport.versions import VERSION
 
 __all__ = ["GENERATE_FILE", "build_generate", "check_wish"]
@@ -78,9 +79,9 @@ def build_generate(
         UsageError: tokens outside the vocabulary, more beams than it has tokens, or a decoder that
             does not give tokens.
     """
-    _check_tokens(wish, decoder[1])
+    scores = _scores(wish, decoder[1])
     runs = [run_form(folder / form.record.file, form) for _, form in (encoder, decoder)]
-    halves = Halves(runs[0], runs[1], decoder[1])
+    halves = Halves(runs[0], runs[1], decoder[1], scores.name)
     cases = _cases(encoder[1].inputs, built)
     graphs, form = (encoder[0].clone(), decoder[0].clone()), decoder[1]
     inputs = encoder[1].inputs
@@ -101,23 +102,46 @@ def _facts(wish: Generate, encoder: ir.Model) -> dict[str, str]:
     told = f"start {wish.start}, stop {wish.stops}, max_steps {wish.max_steps}"
     if wish.beam_width > 1:
         told += f", beam_width {wish.beam_width}, length_penalty {wish.length_penalty:g}"
+    if wish.output:
+        told += f", output {wish.output}"
     return dict(encoder.metadata_props) | {"rnnport.generate": told}
 
 
-def _check_tokens(wish: Generate, decoder: Form) -> None:
+def _scores(wish: Generate, decoder: Form) -> Port:
+    """The output that scores tokens, once it is sure that they are tokens."""
     own = decoder.per_step
-    vocabulary = decoder.outputs[0].shape[-1]
-    tokens = len(own) == 1 and own[0].dtype.startswith("int") and len(own[0].shape) == 2
-    if not tokens or not isinstance(vocabulary, int):
-        raise UsageError.of(
-            "generate",
-            f"a decoder with inputs {', '.join(p.name for p in own)}",
-            "one input of token ids, and scores of a known vocabulary",
-            "leave generate out and use the decoder yourself",
-        )
-    known = own[0].sampling.high if own[0].sampling is not None else vocabulary
+    if len(own) != 1:
+        received = f"{len(own)} decoder inputs given anew for every step: {_shown(own)}"
+        raise _no_tokens(received, "exactly one: the last token")
+    (step,) = own
+    if not step.is_ids or is_odd(step, False, step_time(step)):
+        received = f"decoder input {_shown(own)}, which is no token id for every row and step"
+        raise _no_tokens(received, "token ids (B, T) or (B,), integers or what an Embedding reads")
+    try:
+        scores = scored_output(decoder, wish.output)
+    except NotGenerative as error:
+        remedy = "pass Generate(…, output=) with the name of one of them"
+        reasons = (Reason("generate", r.received, r.expected, remedy) for r in error.reasons)
+        raise UsageError(*reasons) from None
+    vocabulary = last_size(scores)
+    if vocabulary is None or is_odd(scores, True, step_time(step)):
+        received = f"decoder output {_shown([scores])}, which scores no known vocabulary"
+        raise _no_tokens(received, "scores (B, T, V) or (B, V)")
+    # As the runtime has it: a smaller vocabulary could not be fed what the decoder gives.
+    known = max(vocabulary, 0 if step.sampling is None else step.sampling.high)
     if wrong := list(_vocabulary_reasons(wish, known, vocabulary)):
         raise UsageError(*wrong)
+    return scores
+
+
+def _no_tokens(received: str, expected: str) -> UsageError:
+    remedy = "leave generate out and use the decoder yourself"
+    return UsageError.of("generate", received, expected, remedy)
+
+
+def _shown(ports: Sequence[Port]) -> str:
+    shown = (f"{p.name} {p.dtype} ({', '.join(map(str, p.shape))})" for p in ports)
+    return ", ".join(shown) or "none"
 
 
 def _vocabulary_reasons(wish: Generate, known: int, vocabulary: int) -> Iterator[Reason]:

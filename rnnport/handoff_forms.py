@@ -27,12 +27,13 @@ from rnnport.graph.lower import lower
 from rnnport.graph.skeleton import Skeleton
 from rnnport.graph.split import Cannot, Halves, guess_decoder_inputs, split
 from rnnport.parity.handoff import handoff_cuts
+from rnnport.parity.padding import safe_padding
 from rnnport.parity.streaming import check_streaming
 from rnnport.parity.subject import run_form
 from rnnport.spec import Check, Form, Port, State, Streamable
 from rnnport.stream_form import describe_stream, one_time
 
-__all__ = ["DECODER_FILE", "ENCODER_FILE", "HandOff", "build_handoff"]
+__all__ = ["DECODER_FILE", "ENCODER_FILE", "HandOff", "build_handoff", "with_padding"]
 
 ENCODER_FILE, DECODER_FILE = "encoder.onnx", "decoder.onnx"
 
@@ -77,6 +78,8 @@ def build_handoff(source: Source, built: Built, folder: Path, settings: Settings
         return _no(settings, f"cutting it failed: {type(error).__name__}: {gist(error)}")
     checks = _prove(built, encoder, decoder, folder)
     if all(check.passed for check in checks):
+        sizes = {_source_letter(letter): size for letter, size in built.plan.sizes.items()}
+        encoder = with_padding(encoder, decoder, sizes, folder)
         forms = {"encoder": encoder, "decoder": decoder}
         if settings.generate is not None:
             forms["generate"], more = build_generate(
@@ -188,9 +191,30 @@ def _seen(
     return cases, sizes
 
 
-def _source_time(port: Port) -> Port:
+def with_padding(encoder: Form, decoder: Form, sizes: Mapping[str, int], folder: Path) -> Form:
+    """The encoder's form, with the letters along which sources may be padded.
+
+    Args:
+        encoder: its form.
+        decoder: its form.
+        sizes: for every axis letter of the encoder's inputs a size that ran.
+        folder: holds both graphs.
+    """
+    try:
+        runs = [run_form(folder / form.record.file, form) for form in (encoder, decoder)]
+    except Exception:  # onnxruntime raises many types; other checks say so
+        return encoder
+    pads = safe_padding(encoder, decoder, *runs, sizes=sizes)
+    return msgspec.structs.replace(encoder, pads=pads)
+
+
+def _source_letter(letter: str) -> str:
     """T, T2 … of the source become S, S2 …: T is the decoder's time."""
-    shape = [f"S{a[1:]}" if isinstance(a, str) and a[0] == "T" else a for a in port.shape]
+    return f"S{letter[1:]}" if letter[0] == "T" else letter
+
+
+def _source_time(port: Port) -> Port:
+    shape = [_source_letter(a) if isinstance(a, str) else a for a in port.shape]
     return msgspec.structs.replace(port, shape=shape)
 
 

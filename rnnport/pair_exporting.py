@@ -73,6 +73,7 @@ def run_pair_export(
         write_golden(draft.folder / GOLDEN_FILE, built.cases)
         notes += _lost_mask(composed(one.source, other.source, feeds, own, masks=True), built)
         notes += [f"the decoder does not take {one.outputs[i].name!r}" for i in wiring.unused]
+        notes += _zero_starts(wiring, other)
         built = replace(built, notes=[*built.notes, *notes])
         artifact = draft.commit(manifest_of(source, built, _STREAM, handoff, draft, settings))
         progress("done", 1.0)
@@ -98,6 +99,7 @@ def _wire(
         states=states,
         own=settings.decoder_inputs,
         ordered=decoder.source.structure.kind != "dict",
+        keyed=decoder.keyed,
     )
 
 
@@ -108,6 +110,15 @@ def _feeds(wiring: Wiring, decoder: Half) -> list[Feed]:
         start = None if link.source is not None else decoder.plan.ports[link.input]
         feeds[link.input] = Feed(handed=link.source, start=start)
     return [feeds[index] for index in range(len(feeds))]
+
+
+def _zero_starts(wiring: Wiring, decoder: Half) -> list[str]:
+    """A note for every state that the encoder gives nothing for."""
+    names = [decoder.plan.ports[x.input].name for x in wiring.links if x.source is None]
+    return [
+        f"the decoder's state {name!r} starts from zeros: no encoder output is for it"
+        for name in names
+    ]
 
 
 def _whole(

@@ -22,7 +22,7 @@ from rnnport.capture.source import Source
 from rnnport.errors import UnsupportedModel
 from rnnport.generate_form import build_generate
 from rnnport.graph.lower import lower
-from rnnport.handoff_forms import DECODER_FILE, ENCODER_FILE, HandOff
+from rnnport.handoff_forms import DECODER_FILE, ENCODER_FILE, HandOff, with_padding
 from rnnport.pair_names import Names
 from rnnport.pair_study import Half
 from rnnport.parity.handoff import handoff_cuts
@@ -84,7 +84,7 @@ def build_pair_forms(
     second, chunks, notes = _decoder(decoder, names, whole, first, shop)
     checks = [*_of("encoder", first.built.checks), *_of("decoder", second.built.checks)]
     checks += [*_steps(first, second, shop.folder), *chunks]
-    forms = {"encoder": first.form, "decoder": second.form}
+    forms = {"encoder": _padding(first, second, shop.folder), "decoder": second.form}
     wish = shop.settings.generate
     if wish is not None:
         halves = (first.model, first.form), (second.model, second.form)
@@ -279,6 +279,12 @@ def _chunks(whole: Built, encoder: Form, decoder: Form, folder: Path) -> list[Ch
     except Exception as error:  # onnxruntime raises many types
         return [refused("hand-off", error)]
     return check_streaming(whole.form, decoder, run_whole, run_decoder, found)
+
+
+def _padding(encoder: _Side, decoder: _Side, folder: Path) -> Form:
+    """The encoder's form, with the letters that may be padded."""
+    sizes = {str(_source_letter(a)): size for a, size in encoder.built.plan.sizes.items()}
+    return with_padding(encoder.form, decoder.form, sizes, folder)
 
 
 def _steps(encoder: _Side, decoder: _Side, folder: Path) -> list[Check]:

@@ -16,7 +16,9 @@ __all__ = ["Link", "Wiring", "wire"]
 
 _SUBJECT = "encoder and decoder"
 # What people put before or behind a name to tell a state from its next value.
-_AFFIXES = re.compile(r"^(next|new|last|previous|prev|initial)_|_(in|out|input|output|next|start)$")
+_AFFIXES = re.compile(
+    r"^(next|new|last|previous|prev|initial)_|_(in|out|input|output|next|start|prev|previous)$"
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def wire(
     states: Mapping[str, str] | None = None,
     own: Collection[str] | None = None,
     ordered: bool = True,
+    keyed: bool = False,
 ) -> Wiring:
     """Match the encoder's outputs with the decoder's inputs, and its states with their next values.
 
@@ -75,6 +78,7 @@ def wire(
         states: decoder input to decoder output, where the user says so; no others are states then.
         own: names of the inputs given anew for every step, where the user says so.
         ordered: whether the decoder's first input is its first argument, not a dict's first key.
+        keyed: whether the decoder gives a dict, whose first key may well be a state.
 
     Raises:
         UsageError: states or own name what is not there.
@@ -87,7 +91,7 @@ def wire(
         fresh = [i for i in range(len(taken)) if i not in handed and i not in said]
         if not fresh:
             raise _no_own()
-        following = said if states is not None else _following(taken, returned, handed)
+        following = said if states is not None else _following(taken, returned, handed, keyed)
     except _Misfit as misfit:
         raise UnsupportedModel.of(
             _SUBJECT,
@@ -183,13 +187,23 @@ def _assigned(
     found = _by_name(taken, given)
     found = {i: j for i, j in found.items() if not (i in closed and said)}
     found |= _by_order(given, taken, found, closed)
+    return found | _by_fit(given, taken, found, closed)
+
+
+def _by_fit(
+    given: Sequence[Port], taken: Sequence[Port], known: Mapping[int, int], closed: Set[int]
+) -> dict[int, int]:
+    """Sizes that vary on one side meet those that are fixed on the other."""
+    found: dict[int, int] = {}
     for j, port in enumerate(given):
-        if j in found.values():
+        if j in known.values() or j in found.values():
             continue
-        free = [i for i in range(len(taken)) if i not in found and i not in closed]
-        fits = [i for i in free if _meet(taken[i], port)]
-        if fits:
-            found[fits[-1]] = j
+        free = [i for i in range(len(taken)) if i not in {*known, *found, *closed}]
+        inputs = [i for i in free if _meet(taken[i], port)]
+        if inputs:
+            rivals = [n for n in range(j, len(given)) if _key(given[n]) == _key(port)]
+            outputs = [n for n in rivals if n not in known.values()]
+            found |= _paired(given, outputs, taken, inputs)
             continue
         near = [i for i in free if _is_near(taken[i], port)]
         if near:
@@ -215,42 +229,58 @@ def _by_name(one: Sequence[Port], other: Sequence[Port]) -> dict[int, int]:
 def _by_order(
     given: Sequence[Port], taken: Sequence[Port], known: Mapping[int, int], closed: Set[int]
 ) -> dict[int, int]:
-    """Of like tensors, the encoder's in order are the decoder's last in order."""
+    """Of like tensors, as many on either side, the encoder's in order are the decoder's."""
     found: dict[int, int] = {}
     open_outputs = [j for j in range(len(given)) if j not in known.values()]
     for key, outputs in _classes(given, open_outputs).items():
         inputs = [i for i in range(len(taken)) if i not in known and i not in closed]
         inputs = [i for i in inputs if _key(taken[i]) == key]
-        if not inputs:
-            continue
-        if len(outputs) > len(inputs):
-            raise _Misfit(
-                f"{len(outputs)} encoder outputs are alike, {_list([given[j] for j in outputs])}, "
-                f"and the decoder has {len(inputs)} such input(s)",
-                "as many decoder inputs as encoder outputs of one shape",
-                "leave out the outputs that the decoder does not take, or give both sides names: "
-                "a dict from the encoder with the names of the decoder's inputs",
-            )
-        found |= dict(zip(inputs[-len(outputs) :], outputs, strict=True))
+        if inputs:
+            found |= _paired(given, outputs, taken, inputs)
     return found
 
 
+def _paired(
+    given: Sequence[Port], outputs: Sequence[int], taken: Sequence[Port], inputs: Sequence[int]
+) -> dict[int, int]:
+    """Tensors that only their order tells apart: where their numbers differ, it does not."""
+    ones, others = _list([given[j] for j in outputs]), _list([taken[i] for i in inputs])
+    if len(outputs) > len(inputs):
+        raise _Misfit(
+            f"{len(outputs)} encoder outputs are alike, {ones}, "
+            f"and the decoder has {len(inputs)} such input(s)",
+            "as many decoder inputs as encoder outputs of one shape",
+            "leave out the outputs that the decoder does not take, or give both sides names: "
+            "a dict from the encoder with the names of the decoder's inputs",
+        )
+    if len(outputs) < len(inputs):
+        raise _Misfit(
+            f"which of its inputs {others} starts from {ones} is not clear",
+            "as many encoder outputs as decoder inputs of one shape, or the same name on both "
+            "sides",
+            "return a dict from the encoder with the names of the decoder's inputs, name those "
+            "that the decoder is given anew for every step in decoder_inputs=, and those that "
+            "start from zeros in states=",
+        )
+    return dict(zip(inputs, outputs, strict=True))
+
+
 def _following(
-    taken: Sequence[Port], returned: Sequence[Port], handed: Mapping[int, int]
+    taken: Sequence[Port], returned: Sequence[Port], handed: Mapping[int, int], keyed: bool
 ) -> dict[int, int]:
     """Decoder input to the decoder output, behind the first, that gives its next value.
 
-    What has a time axis is context: no state grows from step to step.
+    Of a dict any output may be. What has a time axis is context: no state grows from step to step.
     """
+    first = 0 if keyed else 1
     inputs = [i for i in sorted(handed) if not any(isinstance(a, str) for a in taken[i].shape[1:])]
-    later = returned[1:]
-    named = _by_name([taken[i] for i in inputs], later)
-    found = {inputs[i]: j + 1 for i, j in named.items()}
+    named = _by_name([taken[i] for i in inputs], returned[first:])
+    found = {inputs[i]: j + first for i, j in named.items()}
     for key, alike in _classes(taken, [i for i in inputs if i not in found]).items():
         outputs = [
             j
             for j, port in enumerate(returned)
-            if j and j not in found.values() and _key(port) == key
+            if j >= first and j not in found.values() and _key(port) == key
         ]
         if outputs and len(outputs) != len(alike):
             raise _Misfit(

@@ -29,11 +29,13 @@ class Half:
         source: its inputs have the dtypes that the model means.
         plan: its inputs, axis letters where TensorFlow lets them vary.
         outputs: as they were seen, under the names the model itself gives them.
+        keyed: whether it gives a dict.
     """
 
     source: Source
     plan: AxisPlan
     outputs: list[Port]
+    keyed: bool
 
 
 def study(source: Source) -> Half:
@@ -57,7 +59,7 @@ def study(source: Source) -> Half:
         msgspec.structs.replace(port, name=name)
         for port, name in zip(ports, labels(traced), strict=True)
     ]
-    return Half(source, plan, outputs)
+    return Half(source, plan, outputs, traced.structure.kind == "dict")
 
 
 def study_decoder(source: Source, own: Sequence[str] | None) -> Half:

@@ -17,6 +17,8 @@ __all__ = [
     "draw",
     "draw_mask",
     "is_real",
+    "mask_mark",
+    "masked_letters",
     "masks_anything",
     "rescaled",
     "with_denormals",
@@ -32,6 +34,20 @@ MASK_KINDS = ("none", "right", "left", "interior", "empty row")
 def masks_anything(ports: Sequence[Port]) -> bool:
     """Whether any input can mark masked steps."""
     return any(p.sampling is not None and p.sampling.mask_value is not None for p in ports)
+
+
+def mask_mark(port: Port) -> float | None:
+    """The value that marks masked steps, where an input has steps."""
+    has_steps = len(port.shape) > 1 and isinstance(port.shape[1], str)
+    return port.sampling.mask_value if port.sampling is not None and has_steps else None
+
+
+def masked_letters(ports: Sequence[Port]) -> frozenset[str]:
+    """Letters that stand only for steps, and only in inputs that mask steps."""
+    masked = {str(port.shape[1]) for port in ports if mask_mark(port) is not None}
+    others = [axis for port in ports if mask_mark(port) is not None for axis in port.shape[2:]]
+    others += [axis for port in ports if mask_mark(port) is None for axis in port.shape[1:]]
+    return frozenset(masked - {axis for axis in others if isinstance(axis, str)})
 
 
 def affordable(

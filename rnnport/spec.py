@@ -90,6 +90,12 @@ class Port(Strict, frozen=True, kw_only=True):
         """Whether an axis is a time, T or T2 and so on."""
         return any(isinstance(axis, str) and axis.startswith("T") for axis in self.shape)
 
+    @property
+    def is_ids(self) -> bool:
+        """Whether it takes ids. Embeddings take them as floats too; then the hint says so."""
+        hint = self.sampling
+        return self.dtype.startswith(("int", "uint")) or (hint is not None and hint.kind == "ids")
+
     def with_time(self) -> Port:
         """The same for a sequence of what is one step here: T behind the batch."""
         return msgspec.structs.replace(self, shape=[self.shape[0], "T", *self.shape[1:]])
@@ -158,6 +164,8 @@ class Form(Strict, frozen=True, kw_only=True):
         states: state pairs; empty for model.onnx.
         fixed: inputs of a stream form that stay the same for the whole stream; all others are
             given anew for every step.
+        pads: letters of an encoder's inputs whose sizes may differ within a batch: export saw that
+            a short row, padded on the right with the mask value, gives what it gives alone.
         op_counts: nodes by op type, subgraphs included.
     """
 
@@ -167,6 +175,7 @@ class Form(Strict, frozen=True, kw_only=True):
     outputs: list[Port]
     states: list[State] = []
     fixed: list[str] = []
+    pads: list[str] = []
     op_counts: dict[str, int] = {}
 
     @property
@@ -261,6 +270,7 @@ class Generate(Strict, frozen=True, kw_only=True):
         beam_width: hypotheses kept for each source; 1 is greedy.
         length_penalty: alpha in ((5 + length) / 6) ** alpha, by which a hypothesis' log probability
             is divided, as in runner.generate; greedy search does not look at it.
+        output: the decoder's output that scores tokens; "" where its width tells.
     """
 
     start: int
@@ -268,6 +278,7 @@ class Generate(Strict, frozen=True, kw_only=True):
     max_steps: int
     beam_width: int = 1
     length_penalty: float = 0.0
+    output: str = ""
 
     @property
     def stops(self) -> list[int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -141,6 +142,74 @@ CUT: dict[str, tuple[Build, list[str]]] = {
     "numbers, not ids": (forecaster, ["dec_h_start", "dec_c_start"]),
     "a call written by hand": (written, ["dec_h_start", "enc_outputs"]),
 }
+
+
+def by_hand(*, convolved: bool = False) -> Build:
+    """Source padding is masked for the encoder, and then looked at by what drops the mask."""
+
+    def build() -> Any:
+        source, target = ids("source"), ids("target")
+        x = embedded(source, SOURCE, mask=True)
+        x = L.Conv1D(5, 3, padding="same", name="conv")(x) if convolved else x
+        memory, h = L.GRU(6, return_sequences=True, return_state=True, name="enc")(x)
+        y = L.GRU(6, return_sequences=True, name="dec")(embedded(target, TARGET), initial_state=h)
+        if not convolved:
+            weights = L.Activation("softmax")(L.Dot(2, name="match")([y, memory]))
+            y = L.Concatenate()([y, L.Dot((2, 1), name="read")([weights, memory])])
+        return keras.Model([source, target], L.Dense(TARGET)(y))
+
+    return build
+
+
+PADDED: dict[str, tuple[Build, list[str]]] = {
+    "masked": (tutorial(mask=True), ["S"]),
+    "a bridge": (bidirectional(bridge=True), ["S"]),
+    "attention": (attending("Attention", mask=True), ["S"]),
+    "heads": (attending("MultiHeadAttention", mask=True), ["S"]),
+    "a call written by hand": (written, ["S"]),
+    "no mask": (attending("Attention", mask=False), []),
+    "attention by hand": (by_hand(), []),
+    "convolved": (by_hand(convolved=True), []),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'conv'")
+@pytest.mark.parametrize("label", PADDED)
+def test_a_row_does_not_depend_on_longer_ones_beside_it(label: str, tmp_path: Path) -> None:
+    build, pads = PADDED[label]
+    model = lively(build(), seed=6)
+    for weight in model.trainable_weights:
+        weight.assign(2.0 * weight)
+    artifact = rnnport.export(model, tmp_path / "out")
+    assert artifact.manifest.forms["encoder"].pads == pads
+    rng = np.random.default_rng(5)
+    words = [rng.integers(1, SOURCE, n).astype("int32") for n in (2, 9, 3, 5, 14, 3)]
+    alone = [generated(artifact, [word]) for word in words]
+    together, scores = generated(artifact, words)
+    assert together == [ids for (ids,), _ in alone]
+    np.testing.assert_allclose(scores, [score for _, (score,) in alone], rtol=0, atol=1e-5)
+    assert len(set(map(tuple, together))) > 1
+    fed = [1]
+    while len(fed) < 8:
+        given = model([words[0][None], np.array([fed], "int32")])
+        fed.append(int(np.asarray(given)[0, -1].argmax()))
+    assert fed[1:] == together[0]
+    if label in ("attention by hand", "convolved"):
+        _, padded = generated(with_pads(artifact, ["S"]), words)
+        assert np.abs(padded - scores).max() > 1e-2
+
+
+def generated(artifact: Artifact, words: list[np.ndarray]) -> tuple[list[list[int]], np.ndarray]:
+    runner = rnnport.load(artifact, provider="cpu")
+    found, scores = runner.generate(words, start=1, stop=None, max_steps=7, return_scores=True)
+    return [ids.tolist() for ids in found], scores
+
+
+def with_pads(artifact: Artifact, pads: list[str]) -> Artifact:
+    manifest = artifact.manifest
+    encoder = msgspec.structs.replace(manifest.forms["encoder"], pads=pads)
+    forms = {**manifest.forms, "encoder": encoder}
+    return Artifact.of(artifact.path, msgspec.structs.replace(manifest, forms=forms))
 
 
 def export(build: Build, folder: Path, **options: Any) -> tuple[Any, Artifact]:

@@ -46,7 +46,7 @@ def links(given: list[Port], taken: list[Port], returned: list[Port], **said: An
             [Y, H, port("g", 4)],
             [(1, 1, 2), (2, 0, 1)],
         ),
-        # The last of like inputs are the encoder's.
+        # The first argument is the decoder's own, though it is like the other.
         ([port("a", "S", 6)], [port("x", "T", 6), M], [port("y", "T", 6)], [(1, 0, None)]),
         # A length that the decoder fixes is met by one that varies.
         ([port("a", "S", 6)], [X, port("m", 10, 6)], [Y], [(1, 0, None)]),
@@ -67,9 +67,44 @@ def test_matched(
     assert links(given, taken, returned) == expected
 
 
+def test_fewer_outputs_than_like_inputs_are_matched_by_name_alone() -> None:
+    taken, returned = [X, port("h_prev", 6), port("ctx_prev", 6)], [Y, H, port("ctx", 6)]
+    assert links([H], taken, returned) == [(1, 0, 1)]
+    said = {"h_prev": "h", "ctx_prev": "ctx"}
+    assert links([H], taken, returned, states=said) == [(1, 0, 1), (2, None, 2)]
+    for more in ({}, {"states": said}):
+        with pytest.raises(UnsupportedModel) as caught:
+            wire([port("gru", 6)], taken, returned, **more)
+        assert str(caught.value) == (
+            "encoder and decoder | received: encoder gives gru float32 (B, 6); decoder takes "
+            "3 tensors x int32 (B, T), h_prev float32 (B, 6), ctx_prev float32 (B, 6) and gives "
+            "3 tensors y float32 (B, T, 9), h float32 (B, 6), ctx float32 (B, 6): which of its "
+            "inputs 2 tensors h_prev float32 (B, 6), ctx_prev float32 (B, 6) starts from gru "
+            "float32 (B, 6) is not clear | expected: as many encoder outputs as decoder inputs of "
+            "one shape, or the same name on both sides | remedy: return a dict from the encoder "
+            "with the names of the decoder's inputs, name those that the decoder is given anew for "
+            "every step in decoder_inputs=, and those that start from zeros in states="
+        )
+
+
+def test_lengths_that_one_side_fixes_are_met_in_order() -> None:
+    given, taken = [port("a", "S", 6), port("b", "S", 6)], [X, port("m", 9, 6), port("n", 9, 6)]
+    assert links(given, taken, [Y]) == [(1, 0, None), (2, 1, None)]
+    with pytest.raises(UnsupportedModel, match=r"starts from a float32 \(B, S, 6\) is not clear"):
+        wire(given[:1], taken, [Y])
+
+
 def test_a_dict_has_no_first_argument() -> None:
     taken = [C, H, X]
     assert links([C, H], taken, [Y, C, H], ordered=False) == [(0, 0, 1), (1, 1, 2)]
+
+
+def test_the_first_key_of_a_dict_may_be_a_state() -> None:
+    returned = [port("h_next", 6), port("scores", 9)]
+    assert links([H], [X, H], returned, keyed=True) == [(1, 0, 0)]
+    assert links([port("a", 6)], [X, C], returned, keyed=True) == [(1, 0, 0)]
+    # In a list the first output is the one that is wanted.
+    assert links([H], [X, H], returned) == [(1, 0, None)]
 
 
 def test_the_users_word() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -19,7 +20,13 @@ import rnnport
 from rnnport import Generate
 from rnnport.artifact.load import Artifact
 from rnnport.cli.main import app
-from rnnport.errors import MissingSignature, ModelFileError, UnsupportedModel, UsageError
+from rnnport.errors import (
+    MissingSignature,
+    ModelFileError,
+    NotGenerative,
+    UnsupportedModel,
+    UsageError,
+)
 from tests import tiny_pairs as pairs
 from tests.test_handoff_forms import run
 from tests.tiny_keras import LOOPS, assert_same
@@ -137,6 +144,9 @@ def test_forms(exported: Exported) -> None:
     (own,) = decoder.per_step
     assert own.shape == ["B", case.time]
     assert encoder.inputs[0].shape == ["B", "S"]
+    # Bahdanau's attention looks at padding: the encoder's mask does not reach it.
+    unsafe = "hidden" in case.states
+    assert encoder.pads == (["S"] if case.padded and not unsafe else [])
     assert not LOOPS & {op for form in manifest.forms.values() for op in form.op_counts}
     assert {op: decoder.op_counts[op] for op in case.ops} == case.ops
     assert manifest.notes == ([] if case.time == "T" else ["decoder.onnx takes one step at a time"])
@@ -242,6 +252,124 @@ def test_the_loop_in_one_graph(label: str, tmp_path: Path) -> None:
     expected = keras_loop(case, encoder, decoder, source)
     assert [[i for i in row if i >= 0] for row in ids.tolist()] == expected
     assert artifact.manifest.forms["generate"].op_counts["Loop"] == 1
+
+
+def fed_with(shape: tuple[int | None, ...], dtype: str) -> pairs.Pair:
+    """A decoder whose token input has this shape and dtype."""
+    token = keras.Input(shape, dtype=dtype, name="token")
+    before = keras.Input((UNITS,), name="h")
+    x = pairs.embedded(token, TARGET)
+    x = x if shape else L.Reshape((1, 5))(x)
+    y, after = L.GRU(UNITS, return_sequences=bool(shape), return_state=True)(
+        x, initial_state=before
+    )
+    decoder = keras.Model([token, before], [L.Dense(TARGET)(y), after])
+    return pairs.loud(encoder_of(), 2), pairs.loud(decoder, 3)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize(
+    ("shape", "dtype", "port"),
+    [
+        ((None,), "float32", ["B", "T"]),
+        ((), "int32", ["B"]),
+        ((), "float32", ["B"]),
+    ],
+)
+def test_every_kind_of_token_input(
+    shape: tuple[int | None, ...], dtype: str, port: list[Any], beams: int, tmp_path: Path
+) -> None:
+    """Keras's default dtype is float32, and an Embedding takes it."""
+    encoder, decoder = fed_with(shape, dtype)
+    wish = Generate(start=START, stop=STOP, max_steps=STEPS, beam_width=beams)
+    artifact = rnnport.export(
+        None, tmp_path / "out", encoder=encoder, decoder=decoder, generate=wish
+    )
+    (token,) = artifact.manifest.forms["decoder"].per_step
+    assert (token.dtype, token.shape[: len(port)]) == (dtype, port)
+    source = sources(padded=False, rows=6)
+    session = ort.InferenceSession(str(artifact.forms["generate"]))
+    ids = session.run(["ids"], {"source": source})[0]
+    received = [[i for i in row if i >= 0] for row in ids.tolist()]
+    found = rnnport.load(artifact, provider="cpu").generate(
+        source, start=START, stop=STOP, max_steps=STEPS, beam_width=beams
+    )
+    assert received == [row.tolist() for row in found]
+    assert len(set(map(tuple, received))) > 2
+    if beams == 1:
+        assert received == own_loop(encoder, decoder, source, np.zeros((1, 1) if shape else 1))
+
+
+def test_ids_that_no_embedding_reads(tmp_path: Path) -> None:
+    """Then only the scores tell how many there are."""
+    token, before = pairs.ids("token"), keras.Input((UNITS,), name="h")
+    x = keras.ops.one_hot(token, TARGET)
+    y, after = L.GRU(UNITS, return_sequences=True, return_state=True)(x, initial_state=before)
+    decoder = pairs.loud(keras.Model([token, before], [L.Dense(TARGET)(y), after]), 3)
+    encoder, source = pairs.loud(encoder_of(), 2), sources(padded=False, rows=6)
+    wish = Generate(start=TARGET - 1, stop=STOP, max_steps=STEPS)
+    artifact = rnnport.export(
+        None, tmp_path / "out", encoder=encoder, decoder=decoder, generate=wish
+    )
+    (ids,) = ort.InferenceSession(str(artifact.forms["generate"])).run(None, {"source": source})
+    received = [[i for i in row if i >= 0] for row in ids.tolist()]
+    assert received == own_loop(encoder, decoder, source, np.zeros((1, 1), "int32"), TARGET - 1)
+    with pytest.raises(UsageError, match=f"start {TARGET} .* expected: 0 to {TARGET - 1}"):
+        rnnport.export(
+            None,
+            tmp_path / "two",
+            encoder=encoder,
+            decoder=decoder,
+            generate=msgspec.structs.replace(wish, start=TARGET),
+        )
+
+
+def own_loop(
+    encoder: Any, decoder: Any, source: np.ndarray, like: np.ndarray, start: int = START
+) -> list[list[int]]:
+    """As keras_loop; the token is given in an array like this."""
+    found = []
+    for row in source:
+        h, token, ids = plain(encoder(row[None])), start, []
+        while len(ids) < STEPS:
+            y, h = plain(decoder([np.full_like(like, token), h]))
+            token = int(y.reshape(-1).argmax())
+            if token == STOP:
+                break
+            ids.append(token)
+        found.append(ids)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("build", "options", "text"),
+    [
+        (
+            pairs.forecaster,
+            {},
+            "decoder input value float32 (B, 2), which is no token id for every row and step | "
+            "expected: token ids (B, T) or (B,), integers or what an Embedding reads",
+        ),
+        (
+            lambda: (encoder_of(), two_own()),
+            {"decoder_inputs": ["target", "extra"]},
+            "2 decoder inputs given anew for every step: target int32 (B, 1), extra float32 "
+            f"(B, {UNITS}) | expected: exactly one: the last token",
+        ),
+    ],
+)
+def test_decoders_that_no_token_drives(
+    build: Callable[[], pairs.Pair], options: dict[str, Any], text: str, tmp_path: Path
+) -> None:
+    encoder, decoder = build()
+    wish = Generate(start=0, stop=1, max_steps=STEPS)
+    given: dict[str, Any] = {"encoder": encoder, "decoder": decoder, "generate": wish, **options}
+    with pytest.raises(UsageError) as caught:
+        rnnport.export(None, tmp_path / "out", **given)
+    assert str(caught.value) == (
+        f"generate | received: {text} | remedy: leave generate out and use the decoder yourself"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_forecast(tmp_path: Path) -> None:
@@ -434,10 +562,50 @@ def test_a_state_that_starts_from_zeros(tmp_path: Path) -> None:
     )
     form = artifact.manifest.forms["decoder"]
     assert [(s.input, s.start) for s in form.states] == [("h_in", "h_start"), ("g_in", "")]
+    note = "the decoder's state 'g' starts from zeros: no encoder output is for it"
+    assert artifact.manifest.notes == [note]
     source, tokens = sources(padded=False), np.arange(1, 21, dtype="int32").reshape(5, 4)
     h0, g0 = np.asarray(encoder(source)), np.zeros((5, 4), "float32")
     expected = decoder([tokens, h0, g0])["y"]
     assert_same(expected, rnnport.load(artifact, provider="cpu").run(source, tokens)["y"])
+
+
+def input_feeding() -> Any:
+    """Decoder (token, h_prev, ctx_prev) to scores and the next two, all states of one size."""
+    token = pairs.ids("token", 1)
+    h, ctx = (keras.Input((UNITS,), name=name) for name in ("h_prev", "ctx_prev"))
+    x = L.Concatenate()([pairs.embedded(token, TARGET), L.Reshape((1, UNITS))(ctx)])
+    y, after = L.GRU(UNITS, return_sequences=True, return_state=True)(x, initial_state=h)
+    fed = L.Dense(UNITS, activation="tanh")(L.Concatenate()([after, ctx]))
+    following = [L.Identity(name="h")(after), L.Identity(name="ctx")(fed)]
+    return keras.Model([token, h, ctx], [L.Dense(TARGET)(y), *following])
+
+
+def test_one_encoder_output_and_two_states_of_its_size(tmp_path: Path) -> None:
+    """Where names do not tell which state it starts, nothing is guessed."""
+    encoder, decoder = pairs.loud(encoder_of(), 1), pairs.loud(input_feeding(), 2)
+    given = {"decoder": decoder, "states": {"h_prev": "h", "ctx_prev": "ctx"}}
+    with pytest.raises(UnsupportedModel, match=r"inputs 2 tensors h_prev .* is not clear"):
+        rnnport.export(None, tmp_path / "out", encoder=encoder, **given)
+    assert not list(tmp_path.iterdir())
+    named = keras.Model(encoder.inputs, {"h_prev": encoder.outputs[0]})
+    artifact = rnnport.export(None, tmp_path / "out", encoder=named, **given)
+    form = artifact.manifest.forms["decoder"]
+    starts = [("h_prev_in", "h_prev_start"), ("ctx_prev_in", "")]
+    assert [(state.input, state.start) for state in form.states] == starts
+    note = "the decoder's state 'ctx_prev' starts from zeros: no encoder output is for it"
+    assert note in artifact.manifest.notes
+    source, expected = sources(padded=False, rows=4), []
+    for row in source:
+        states, token, ids = [np.asarray(encoder(row[None])), np.zeros((1, UNITS))], START, []
+        for _ in range(5):
+            y, *states = plain(decoder([np.array([[token]]), *states]))
+            token = int(y.argmax())
+            ids.append(token)
+        expected.append(ids)
+    runner = rnnport.load(artifact, provider="cpu")
+    received = runner.generate(source, start=START, stop=None, max_steps=5)
+    assert [row.tolist() for row in received] == expected
 
 
 @pytest.mark.parametrize(
@@ -457,16 +625,20 @@ def test_states_that_cannot_be(states: dict[str, str], text: str, tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
-def test_own_inputs_named(tmp_path: Path) -> None:
-    """A memory that the decoder is given anew is not the encoder's, whatever its shape."""
-    source, target = pairs.ids("source"), pairs.ids("target")
+def two_own() -> Any:
+    """Decoder (target, before, extra) to scores and the next state."""
+    target = pairs.ids("target")
     extra, before = keras.Input((UNITS,), name="extra"), keras.Input((UNITS,), name="before")
     y, h = L.GRU(UNITS, return_sequences=True, return_state=True)(
         pairs.embedded(target, TARGET), initial_state=before
     )
     y = L.Add()([L.Dense(TARGET)(y), L.Reshape((1, TARGET))(L.Dense(TARGET)(extra))])
-    encoder = keras.Model(source, L.GRU(UNITS)(pairs.embedded(source, SOURCE)))
-    decoder = keras.Model([target, before, extra], [y, h])
+    return keras.Model([target, before, extra], [y, h])
+
+
+def test_own_inputs_named(tmp_path: Path) -> None:
+    """A memory that the decoder is given anew is not the encoder's, whatever its shape."""
+    encoder, decoder = encoder_of(), two_own()
     given = {"encoder": encoder, "decoder": decoder, "decoder_inputs": ["target", "extra"]}
     artifact = rnnport.export(None, tmp_path / "out", **given)
     form = artifact.manifest.forms["decoder"]
@@ -548,6 +720,87 @@ def test_a_mask_that_predict_loses(tmp_path: Path) -> None:
     assert np.abs(np.asarray(carried) - np.asarray(dropped)).max() > 1e-3
     received, _ = rnnport.load(artifact, provider="cpu").run(rows, x)
     assert_same(dropped, received)
+
+
+LENGTH = 8
+
+
+def attention_first(first: str, vocabulary: int = TARGET) -> pairs.Pair:
+    """Scores behind the weights of an attention over a source of one length, in a dict."""
+    source, token = keras.Input((LENGTH,), dtype="int32", name="source"), pairs.ids("token", 1)
+    memory = L.GRU(UNITS, return_sequences=True)(pairs.embedded(source, SOURCE))
+    h = L.Dense(UNITS, activation="tanh")(L.Flatten()(memory))
+    held, before = keras.Input((LENGTH, UNITS), name="memory"), keras.Input((UNITS,), name="h")
+    y, after = L.GRU(UNITS, return_sequences=True, return_state=True)(
+        pairs.embedded(token, vocabulary), initial_state=before
+    )
+    read, weights = L.Attention()([y, held], return_attention_scores=True)
+    scores = L.Dense(vocabulary)(L.Concatenate()([y, read]))
+    given = {first: weights, "scores": scores, "h": after}
+    encoder = keras.Model(source, {"memory": memory, "h": h})
+    decoder = keras.Model({"token": token, "memory": held, "h": before}, given)
+    return pairs.loud(encoder, 3), pairs.loud(decoder, 4)
+
+
+@pytest.mark.parametrize("first", ["alpha", "z"])
+def test_scores_that_are_not_the_first_output(first: str, tmp_path: Path) -> None:
+    """Found by the vocabulary; "z" leaves a state first, by its key."""
+    encoder, decoder = attention_first(first)
+    wish = Generate(start=START, stop=STOP, max_steps=STEPS)
+    artifact = rnnport.export(
+        None, tmp_path / "out", encoder=encoder, decoder=decoder, generate=wish
+    )
+    form = artifact.manifest.forms["decoder"]
+    shapes = {port.name: port.shape for port in form.outputs}
+    wide = {first: ["B", "T", LENGTH], "scores": ["B", "T", TARGET]}
+    assert shapes == wide | ({"h": ["B", UNITS]} if first == "z" else {})
+    assert next(iter(shapes)) != "scores"
+    assert [(s.input, s.output) for s in form.states] == [("h_in", "h_out")]
+    source, expected = sources(padded=False, rows=6, length=LENGTH), []
+    for row in source:
+        given, token, ids = plain(encoder(row[None])), START, []
+        while len(ids) < STEPS:
+            y = plain(decoder({**given, "token": np.array([[token]], "int32")}))
+            given, token = {**given, "h": y["h"]}, int(y["scores"].argmax())
+            if token == STOP:
+                break
+            ids.append(token)
+        expected.append(ids)
+    assert max(max(ids) for ids in expected) >= LENGTH
+    assert len(set(map(tuple, expected))) > 2
+    runner = rnnport.load(artifact, provider="cpu")
+    keywords = {"start": START, "stop": STOP, "max_steps": STEPS}
+    assert [row.tolist() for row in runner.generate(source, **keywords)] == expected
+    session = ort.InferenceSession(str(artifact.forms["generate"]))
+    (ids,) = session.run(None, {session.get_inputs()[0].name: source})
+    assert [[i for i in row if i >= 0] for row in ids.tolist()] == expected
+    with pytest.raises(UsageError, match=r"^output \| received: 'nobody'"):
+        runner.generate(source, **keywords, output="nobody")
+
+
+def test_scores_that_are_not_clear(tmp_path: Path) -> None:
+    encoder, decoder = attention_first("alpha", LENGTH)
+    wish = Generate(start=START, stop=STOP, max_steps=STEPS, beam_width=2)
+    given: dict[str, Any] = {"encoder": encoder, "decoder": decoder}
+    with pytest.raises(UsageError) as caught:
+        rnnport.export(None, tmp_path / "out", **given, generate=wish)
+    listed = f"alpha float32 (B, T, {LENGTH}), scores float32 (B, T, {LENGTH})"
+    assert str(caught.value) == (
+        f"generate | received: outputs {listed}; which of them is fed back is not clear | "
+        f"expected: exactly one float output (B, T, {LENGTH}) or (B, {LENGTH}), as wide as what "
+        "'token' takes | remedy: pass Generate(…, output=) with the name of one of them"
+    )
+    wish = msgspec.structs.replace(wish, output="scores")
+    artifact = rnnport.export(None, tmp_path / "out", **given, generate=wish)
+    assert rnnport.open(artifact.path).manifest.generate == wish
+    source, runner = sources(padded=False, length=LENGTH), rnnport.load(artifact, provider="cpu")
+    keywords = {"start": START, "stop": STOP, "max_steps": STEPS, "beam_width": 2}
+    with pytest.raises(NotGenerative, match="which of them is fed back is not clear"):
+        runner.generate(source, **keywords)
+    (ids, _) = ort.InferenceSession(str(artifact.forms["generate"])).run(None, {"source": source})
+    found = [row.tolist() for row in runner.generate(source, **keywords, output="scores")]
+    assert [[i for i in row if i >= 0] for row in ids.tolist()] == found
+    assert found != [row.tolist() for row in runner.generate(source, **keywords, output="alpha")]
 
 
 def test_what_the_decoder_does_not_take(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,7 @@ class Part:
     weights: Weights
     states: list[State] = field(default_factory=list)
     fixed: list[str] = field(default_factory=list)
+    pads: list[str] = field(default_factory=list)
 
     def model(self) -> onnx.ModelProto:
         before = [Port(name=s.input, dtype=s.dtype, shape=s.shape) for s in self.states]
@@ -217,6 +218,7 @@ def attention(sizes: Sizes = Sizes(), masked: bool = True) -> dict[str, Part]:
         handed,
         [*embed, *recur, node("Identity", ["gru_h_out"], ["gru_h_start"])],
         weights,
+        pads=["S"] if masked else [],
     )
     start = decoder("GRU", ["gru_h"], weights, sizes.vocabulary)
     nodes = [
@@ -247,6 +249,13 @@ def attention(sizes: Sizes = Sizes(), masked: bool = True) -> dict[str, Part]:
 def unmasked(sizes: Sizes = Sizes()) -> dict[str, Part]:
     """(e) The same without a mask: sources of unequal length cannot share a batch."""
     return attention(sizes, masked=False)
+
+
+def dropping(sizes: Sizes = Sizes()) -> dict[str, Part]:
+    """(k) The same where some layer masks id 0, but the attention looks at it all the same."""
+    parts = attention(sizes, masked=False)
+    source = ids("source", "B", "S", high=6, mask=0.0)
+    return parts | {"encoder": replace(parts["encoder"], inputs=[source])}
 
 
 def one_hot(sizes: Sizes = Sizes()) -> dict[str, Part]:
@@ -340,6 +349,7 @@ GRAPHS = {
     "last_only": last_only,
     "attention": attention,
     "unmasked": unmasked,
+    "dropping": dropping,
     "one_hot": one_hot,
     "language": language,
     "speaking": speaking,
@@ -364,6 +374,7 @@ def seq2seq_artifact(out: Path, parts: dict[str, Part], name: str = "tiny") -> A
                 outputs=part.outputs,
                 states=part.states,
                 fixed=part.fixed,
+                pads=part.pads,
             )
         streams = "stream" in parts
         return draft.commit(

@@ -75,6 +75,9 @@ def _form(subject: str, form: Form) -> Iterator[_Finding]:
         names = [port.name for port in ports]
         if len(set(names)) != len(names):
             yield f"{subject}, {side}", f"names {names}", "each name once"
+    letters = {axis for port in form.inputs for axis in port.shape if isinstance(axis, str)}
+    if not set(form.pads) <= letters - {"B"}:
+        yield f"{subject}, pads", f"{form.pads}", f"axis letters of its inputs: {sorted(letters)}"
     if not form.outputs:
         yield f"{subject}, outputs", "none", "at least one"
     for port in (*form.inputs, *form.outputs):

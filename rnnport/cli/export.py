@@ -76,6 +76,9 @@ def export(
     length_penalty: Annotated[
         float, typer.Option(help="Divides scores of beams by ((5 + length) / 6) to this power.")
     ] = 0.0,
+    scores: Annotated[
+        str, typer.Option(metavar="NAME", help="The decoder's output that scores tokens.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Export a recurrent Keras model to ONNX, with proof that nothing changed."""
@@ -91,7 +94,7 @@ def export(
         for path in models.values():
             if isinstance(path, Path):
                 check_model_file(path)
-        wish = _wish(start, stop, max_steps, beam_width, length_penalty)
+        wish = _wish(start, stop, max_steps, beam_width, length_penalty, scores)
         started = time.perf_counter()
         with progress(shown=not as_json) as report:
             report("loading TensorFlow", 0.0)
@@ -148,13 +151,14 @@ def _wish(
     max_steps: int | None,
     beam_width: int,
     length_penalty: float,
+    scores: str,
 ) -> Generate | None:
     """What generate.onnx shall do, if it was asked for: the first three options or none."""
     from rnnport.errors import UsageError
     from rnnport.spec import Generate
 
-    beams = beam_width != 1 or length_penalty != 0
-    if start is None and not stop and max_steps is None and not beams:
+    more = beam_width != 1 or length_penalty != 0 or scores
+    if start is None and not stop and max_steps is None and not more:
         return None
     if start is None or not stop or max_steps is None:
         given = {"--start": start, "--stop": stop or None, "--max-steps": max_steps}
@@ -167,6 +171,7 @@ def _wish(
         max_steps=max_steps,
         beam_width=beam_width,
         length_penalty=length_penalty,
+        output=scores,
     )
 
 

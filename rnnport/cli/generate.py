@@ -74,7 +74,12 @@ def generate(
     temperature: Annotated[float | None, typer.Option(help="Sample; below 1 less boldly.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Sample from so many tokens.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Sample from so much probability.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Sample, always the same.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Sample, always the same, whatever the batch.")
+    ] = None,
+    scores: Annotated[
+        str, typer.Option(metavar="NAME", help="The decoder's output that scores tokens.")
+    ] = "",
     batch: Annotated[int, typer.Option(min=1, help="Decode so many lines at once.")] = 64,
     provider: ProviderName = "auto",
     threads: Annotated[
@@ -103,10 +108,12 @@ def generate(
             "temperature": temperature,
             "top_k": top_k,
             "top_p": top_p,
+            "output": scores,
         }
         runner = rnnport.load(folder, provider=provider, threads=threads)
         files = _vocabularies(runner, source_vocab, target_vocab)
-        reader, writer = _reader(runner, files, chars, unknown, end), _writer(files, join, as_json)
+        reader = _reader(runner, files, chars, unknown, end, scores)
+        writer = _writer(files, join, as_json)
         keywords |= _ids(files.target, start, stop)
         with _open(source) as lines:
             size = 1 if lines.isatty() else batch
@@ -140,12 +147,17 @@ def _vocabularies(runner: Runner, source: Path | None, target: Path | None) -> _
 
 
 def _reader(
-    runner: Runner, files: _Files, chars: bool, unknown: str | None, end: str | None
+    runner: Runner,
+    files: _Files,
+    chars: bool,
+    unknown: str | None,
+    end: str | None,
+    scores: str,
 ) -> Reader:
     from rnnport.cli.generate_lines import Reader, token_id
     from rnnport.runtime.decode_plan import DecodePlan
 
-    plan = DecodePlan.of(runner.manifest)
+    plan = DecodePlan.of(runner.manifest, scores)
     if len(plan.sources) > 1:
         names = ", ".join(port.name for port in plan.sources)
         received, expected = f"{len(plan.sources)} inputs: {names}", "one input for the source"
@@ -217,10 +229,10 @@ def _answer(
     for texts in in_batches(lines, size):
         first = tally.sources
         sources = [reader.source(text, first + i) for i, text in enumerate(texts, 1)]
-        # Sources are counted anew in every batch.
-        own = None if seed is None else seed + first
         began = time.perf_counter()
-        ids, scores = runner.generate(sources, seed=own, return_scores=True, **keywords)
+        ids, scores = runner.generate(
+            sources, seed=seed, first_source=first, return_scores=True, **keywords
+        )
         tally.seconds += time.perf_counter() - began
         for one, score in zip(ids, scores, strict=True):
             sys.stdout.write(writer.line(one.tolist(), float(score)) + "\n")

@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from rnnport.graph.emit import Emitter
 from rnnport.spec import Form
+from rnnport.step_ports import scored_output
 
 __all__ = [
     "BOOL",
@@ -130,12 +131,13 @@ def first_states(emit: Emitter, joined: Joined, batch: ir.Value) -> list[ir.Valu
     return states
 
 
-def open_step(joined: Joined, context: Mapping[str, ir.Value]) -> Step:
+def open_step(joined: Joined, context: Mapping[str, ir.Value], output: str = "") -> Step:
     """Turn the decoder into a body that is fed one token a row.
 
     Args:
         joined: its step becomes the body.
         context: by name, (R, …) each, in the outer graph.
+        output: of the decoder, scores tokens; "" to find it.
     """
     graph, form = joined.step, joined.form
     by_name = {str(v.name).removeprefix("step/"): v for v in graph.inputs}
@@ -150,13 +152,16 @@ def open_step(joined: Joined, context: Mapping[str, ir.Value]) -> Step:
     front = Emitter(
         graph, before=next(iter(graph), None), weights=joined.graph, prefix="step/front/"
     )
-    column = front.op("Unsqueeze", tokens, front.ints(1))
     kind = ir.DataType.from_numpy(np.dtype(port.dtype))
-    by_name[port.name].replace_all_uses_with(front.op("Cast", column, to=kind.value))
+    fed = front.op("Cast", tokens, to=kind.value)
+    if rest := range(1, len(port.shape)):
+        fed = front.op("Unsqueeze", fed, front.ints(*rest))
+    by_name[port.name].replace_all_uses_with(fed)
     back = Emitter(graph, weights=joined.graph, prefix="step/back/")
-    scores = outputs[0]
-    if len(form.outputs[0].shape) == 3:
-        scores = back.op("Squeeze", scores, back.ints(1))
+    scored = scored_output(form, output)
+    scores = outputs[form.outputs.index(scored)]
+    if between := range(1, len(scored.shape) - 1):
+        scores = back.op("Squeeze", scores, back.ints(*between))
     return Step(
         graph,
         back,

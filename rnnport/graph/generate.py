@@ -49,7 +49,7 @@ def greedy_graph(encoder: ir.Model, decoder: ir.Model, form: Form, wish: Generat
     start = emit.op("Expand", emit.integer(wish.start), batch)
     none_over = emit.op("Expand", emit.weight("generate_false", np.array(False)), batch)
     firsts = first_states(emit, joined, batch)
-    step = open_step(joined, joined.handed)
+    step = open_step(joined, joined.handed, wish.output)
     ended = value("step/ended", BOOL, ["R"])
     best = step.emit.op("ArgMax", step.scores, axis=-1, keepdims=0)
     over = step.emit.op("Or", ended, _stopped(step, best, wish))

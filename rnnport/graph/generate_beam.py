@@ -29,6 +29,7 @@ from rnnport.graph.decode_loop import (
 from rnnport.graph.emit import Emitter
 from rnnport.graph.trace_back import Hypothesis, better, no_hypothesis, trace_back
 from rnnport.spec import Form, Generate
+from rnnport.step_ports import last_size, scored_output
 
 __all__ = ["SCORES", "beam_graph"]
 
@@ -51,8 +52,8 @@ def beam_graph(
         A model with outputs ids (B, N) int64: no start, no stop, −1 after a row's last token; and
         scores (B,) float64: the log probability of tokens and stop, over the length penalty.
     """
-    vocabulary = form.outputs[0].shape[-1]
-    assert isinstance(vocabulary, int)
+    vocabulary = last_size(scored_output(form, wish.output))
+    assert vocabulary is not None
     search = Search(wish, vocabulary, logits)
     joined = join(encoder, decoder, form)
     emit = Emitter(joined.graph, prefix="generate/")
@@ -76,7 +77,8 @@ def _loop(emit: Emitter, joined: Joined, search: Search) -> tuple[Beams, ir.Valu
         return emit.op("Gather", one, source, axis=0)
 
     starts = [spread(state) for state in first_states(emit, joined, batch)]
-    step = open_step(joined, {name: spread(joined.handed[name]) for name in joined.form.fixed})
+    context = {name: spread(joined.handed[name]) for name in joined.form.fixed}
+    step = open_step(joined, context, search.wish.output)
     before = Beams(
         value("step/totals", DOUBLE, ["B", search.beams]),
         value("step/finished", INT64, ["B", 1]),

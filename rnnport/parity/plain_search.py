@@ -35,11 +35,13 @@ class Halves:
         encode: runs the encoder.
         decode: runs the decoder.
         form: the decoder's.
+        scores: the decoder's output that scores tokens.
     """
 
     encode: Run
     decode: Run
     form: Form
+    scores: str
 
     def first(self, start: int, inputs: Arrays) -> Array:
         """Scores (B, V) after the start."""
@@ -76,10 +78,11 @@ class Rows:
         """Scores (rows, V) after tokens (rows,)."""
         form = self.halves.form
         (own,) = form.per_step
-        fed = {own.name: tokens[:, None].astype(own.dtype)}
+        shape = (self.count, *(1 for _ in own.shape[1:]))
+        fed = {own.name: tokens.reshape(shape).astype(own.dtype)}
         given = self.halves.decode({**fed, **self.context, **self.states})
         self.states = {s.input: given[s.output] for s in form.states}
-        return np.asarray(given[form.outputs[0].name]).reshape(self.count, -1)
+        return np.asarray(given[self.halves.scores]).reshape(self.count, -1)
 
     def reorder(self, rows: Array) -> None:
         """Row i goes on from row rows[i]."""

@@ -98,9 +98,7 @@ def _walk(
 
 def _has_axis(port: Port) -> bool:
     """Whether a step has a time axis, of length 1 or open."""
-    hint = port.sampling
-    ids = port.dtype.startswith(("int", "uint")) or (hint is not None and hint.kind == "ids")
-    held = port.shape[1:2] == [1] and (len(port.shape) > 2 or ids)
+    held = port.shape[1:2] == [1] and (len(port.shape) > 2 or port.is_ids)
     return port.has_time or held
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rnnport.errors import NotGenerative, Reason
 from rnnport.runtime.structure import leaves, without_others
 from rnnport.spec import Form, Manifest, Port, State, Streamable, Structure
+from rnnport.step_ports import is_odd, last_size, scored_output, step_time
 
 __all__ = ["DECODER", "ENCODER", "STREAM", "DecodePlan"]
 
@@ -29,7 +30,7 @@ class DecodePlan:
         step: the input that takes the last output, (B, T) ids or (B, T, F) floats.
         context: inputs that stay the same from step to step.
         states: the states, (B, …) each.
-        output: the first output, (B, T, V) or (B, V); the others are not computed.
+        output: the output that is fed back, (B, T, V) or (B, V); the others are not computed.
         time: axis letters of the step; 1 all the way.
         width: F where the step is floats, None where it is ids.
         vocabulary: V; in a forecaster the number of values.
@@ -49,11 +50,16 @@ class DecodePlan:
     vocabulary: int
 
     @classmethod
-    def of(cls, manifest: Manifest) -> DecodePlan:
+    def of(cls, manifest: Manifest, output: str = "") -> DecodePlan:
         """Read the plan of a manifest.
+
+        Args:
+            manifest: the artifact's.
+            output: the name of the output that is fed back; "" to find it.
 
         Raises:
             NotGenerative: no decoder, or one that cannot be fed its own output; lists every reason.
+            UsageError: no output of that name.
         """
         forms = manifest.forms
         encoder = forms.get(ENCODER) if DECODER in forms else None
@@ -62,9 +68,12 @@ class DecodePlan:
             raise NotGenerative(_no_decoder(manifest))
         form = forms[name]
         steps = form.per_step
-        if reasons := [*_step_reasons(name, steps, form), *_hand_off_reasons(encoder, form)]:
+        reasons = [*_step_reasons(name, steps, form), *_hand_off_reasons(encoder, form)]
+        given, more = _given_back(name, form, output) if len(steps) == 1 else (None, [])
+        if reasons := [*reasons, *more]:
             raise NotGenerative(*reasons)
-        step, output = steps[0], form.outputs[0]
+        assert given is not None
+        step = steps[0]
         sources = tuple((form if encoder is None else encoder).inputs)
         return cls(
             encoder=encoder,
@@ -75,10 +84,10 @@ class DecodePlan:
             step=step,
             context=tuple(port for port in form.inputs if port.name in form.fixed),
             states=tuple(form.states),
-            output=output,
-            time=_time(step),
-            width=None if _is_ids(step) else _last(step),
-            vocabulary=_last(output) or 0,
+            output=given,
+            time=step_time(step),
+            width=None if step.is_ids else last_size(step),
+            vocabulary=last_size(given) or 0,
         )
 
     @property
@@ -86,7 +95,7 @@ class DecodePlan:
         """An exclusive upper bound for ids that can be fed."""
         hint = self.step.sampling
         # A smaller vocabulary than the output's could not be fed what it gave.
-        high = hint.high if hint is not None and _is_ids(self.step) else 0
+        high = hint.high if hint is not None and self.step.is_ids else 0
         return max(high, self.vocabulary)
 
     def sizes(self, rows: int, time: int = 1) -> dict[str, int]:
@@ -116,12 +125,9 @@ def _step_reasons(name: str, steps: Sequence[Port], form: Form) -> Iterator[Reas
         yield Reason(subject, received, "exactly one: the last output", "use runner.run")
         return
     (step,) = steps
-    ports: list[tuple[Port, bool]] = [(step, not _is_ids(step)), (form.outputs[0], True)]
-    for port, floats in ports:
-        if _odd(port, floats, _time(step)):
-            shape = "(B, T) ids or (B, T, F) floats" if port is step else "(B, T, V) or (B, V)"
-            received = f"{port.dtype} {port.shape}"
-            yield Reason(f"{subject}, {port.name}", received, shape, "use runner.run")
+    if is_odd(step, not step.is_ids, step_time(step)):
+        received, shape = f"{step.dtype} {step.shape}", "(B, T) ids or (B, T, F) floats"
+        yield Reason(f"{subject}, {step.name}", received, shape, "use runner.run")
     tensors: list[Port | State] = [step, *form.states]
     fixed = [t.shape[0] for t in tensors if t.shape and isinstance(t.shape[0], int)]
     if fixed:
@@ -131,6 +137,20 @@ def _step_reasons(name: str, steps: Sequence[Port], form: Form) -> Iterator[Reas
         if any(isinstance(axis, str) for axis in state.shape[1:]):
             received, remedy = f"shape {state.shape}", "use runner.run"
             yield Reason(f"{subject}, {state.input}", received, "one size in every step", remedy)
+
+
+def _given_back(name: str, form: Form, wanted: str) -> tuple[Port | None, list[Reason]]:
+    """What is fed back, or why nothing can be."""
+    subject = f"{name}.onnx"
+    try:
+        port = scored_output(form, wanted, file=subject)
+    except NotGenerative as error:
+        return None, list(error.reasons)
+    if is_odd(port, True, step_time(form.per_step[0])):
+        received, expected = f"{port.dtype} {port.shape}", "(B, T, V) or (B, V)"
+        reason = Reason(f"{subject}, {port.name}", received, expected, "use runner.run")
+        return None, [reason]
+    return port, []
 
 
 def _hand_off_reasons(encoder: Form | None, decoder: Form) -> Iterator[Reason]:
@@ -155,32 +175,6 @@ def _meet(given: Sequence[int | str], wanted: Sequence[int | str]) -> bool:
         a == b or isinstance(a, str) or isinstance(b, str)
         for a, b in zip(given, wanted, strict=True)
     )
-
-
-def _is_ids(port: Port) -> bool:
-    """Embeddings take ids as floats too; then the hint says what they are."""
-    hint = port.sampling
-    return port.dtype.startswith(("int", "uint")) or (hint is not None and hint.kind == "ids")
-
-
-def _time(step: Port) -> tuple[str, ...]:
-    return tuple(axis for axis in step.shape[1:2] if isinstance(axis, str))
-
-
-def _odd(port: Port, floats: bool, time: Sequence[str]) -> bool:
-    """Whether a port is anything but one entry for every row and step."""
-    if not port.shape or (isinstance(port.shape[0], str) and port.shape[0] != "B"):
-        return True
-    rest = [axis for axis in port.shape[1:] if axis != 1 and axis not in time]
-    if not floats:
-        return bool(rest)
-    width = _last(port)
-    return width is None or rest not in ([width], []) or not port.dtype.startswith("float")
-
-
-def _last(port: Port) -> int | None:
-    axis = port.shape[-1] if len(port.shape) > 1 else None
-    return axis if isinstance(axis, int) and axis > 0 else None
 
 
 def _nesting(structure: Structure, sources: Sequence[Port]) -> Structure:

@@ -32,6 +32,7 @@ class Request:
     seed: Any = None
     logits: bool | None = None
     batch_size: Any = 1
+    first_source: Any = 0
 
     @property
     def samples(self) -> bool:
@@ -150,6 +151,9 @@ def _sampling_reasons(plan: DecodePlan, request: Request) -> Iterator[Reason]:
         yield Reason("top_p", repr(top_p), "a number above 0, at most 1", remedy)
     if request.seed is not None and not (whole(request.seed) and request.seed >= 0):
         yield Reason("seed", repr(request.seed), "a whole number from 0 up", "pass 0 say")
+    if not (whole(request.first_source) and request.first_source >= 0):
+        received, remedy = repr(request.first_source), "pass how many sources came before"
+        yield Reason("first_source", received, "a whole number from 0 up", remedy)
 
 
 def _given(request: Request, name: str) -> bool:

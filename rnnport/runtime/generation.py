@@ -22,7 +22,7 @@ Stop = int | Collection[int] | None
 class Generation:
     """What a Runner can do with an encoder and a decoder, or with a stream form."""
 
-    def _generator(self) -> Generator:
+    def _generator(self, output: str = "") -> Generator:
         raise NotImplementedError
 
     def generate(
@@ -43,6 +43,8 @@ class Generation:
         return_scores: bool = False,
         logits: bool | None = None,
         batch_size: int = 128,
+        output: str = "",
+        first_source: int = 0,
     ) -> Any:
         """Generate a sequence of tokens from each source.
 
@@ -51,8 +53,9 @@ class Generation:
 
         Args:
             source: what Runner.run would take for the encoder's inputs, one array or several in a
-                tuple or dict; or a list of arrays (S,) or (S, F), one a source, of any lengths. A
-                model that masks gets them padded; for others, sources of one length share a batch.
+                tuple or dict; or a list of arrays (S,) or (S, F), one a source, of any lengths.
+                They are padded where export saw that padding changes nothing (the encoder's `pads`
+                in the manifest); elsewhere only sources of one length share a batch.
                 Where there is no encoder: prompts, ids (P,) each.
             start: the id fed first; a prompt needs none, and where one is given it comes before
                 each prompt, which may be empty then.
@@ -64,13 +67,18 @@ class Generation:
             temperature: log probabilities are divided by it before sampling.
             top_k: sample from the k most probable tokens only.
             top_p: sample from the fewest most probable tokens that together have this chance.
-            seed: the same seed draws the same tokens from a source, whichever others are with it.
+            seed: the same seed draws the same tokens from a source of the same number, whichever
+                others are with it.
             min_steps: so many tokens come before a stop may.
             n_best: return so many hypotheses for each source; at most beam_width.
             return_scores: return (ids, scores).
             logits: whether the decoder gives logits; None looks at the first step: rows without
                 negative scores that sum to 1 are probabilities.
             batch_size: the most sources decoded at once.
+            output: the decoder's output that scores the tokens, where there are several; "" takes
+                the one that is as wide as the vocabulary fed in.
+            first_source: the number of the first source, for sources that come in several calls:
+                with a seed they are drawn as in one.
 
         Returns:
             A list of int64 arrays (n,), one a source, without start, prompt and stop; with n_best
@@ -79,7 +87,8 @@ class Generation:
             included, over the length penalty.
 
         Raises:
-            NotGenerative: nothing in the model can be fed its own tokens; says why.
+            NotGenerative: nothing in the model can be fed its own tokens, or which output scores
+                them is not clear; says why.
             UsageError: keywords that cannot be meant; lists everything that is wrong.
             InputError: sources that do not fit, say which.
         """
@@ -97,8 +106,9 @@ class Generation:
             seed=seed,
             logits=logits,
             batch_size=batch_size,
+            first_source=first_source,
         )
-        found = self._generator().generate(source, request, scored=return_scores)
+        found = self._generator(output).generate(source, request, scored=return_scores)
         ids = [[_without_stop(one, request.stops) for one in ones] for ones in found]
         scores = [np.array([one.score for one in ones]) for ones in found]
         if n_best is not None:
@@ -118,6 +128,7 @@ class Generation:
         top_p: float | None = None,
         seed: int | None = None,
         min_steps: int = 0,
+        output: str = "",
     ) -> Iterator[Ids]:
         """Generate as generate does, and give every step's tokens at once.
 
@@ -131,6 +142,7 @@ class Generation:
             top_p: as in generate.
             seed: as in generate.
             min_steps: as in generate.
+            output: as in generate.
 
         Returns:
             An iterator of int64 arrays (B,): the tokens of a step, -1 where a sequence has ended;
@@ -139,8 +151,8 @@ class Generation:
         Raises:
             NotGenerative: as in generate.
             UsageError: as in generate.
-            InputError: as in generate; also sources of unequal length where the model does not mask
-                and its decoder reads every step of them.
+            InputError: as in generate; also sources of unequal length whose every step the decoder
+                reads, where padding is not known to change nothing.
         """
         request = Request(
             start=start,
@@ -152,7 +164,7 @@ class Generation:
             top_p=top_p,
             seed=seed,
         )
-        return self._generator().stream(source, request)
+        return self._generator(output).stream(source, request)
 
     def forecast(
         self,
@@ -162,6 +174,7 @@ class Generation:
         steps: int,
         feedback: Feedback | None = None,
         batch_size: int = 128,
+        output: str = "",
     ) -> NDArray[Any]:
         """Go on with numbers: each output is the next input.
 
@@ -172,6 +185,8 @@ class Generation:
             feedback: makes the next input (B, F') of an output (B, F) and its number, from 0. It is
                 called for a batch of sources; pass a batch_size that holds all where it matters.
             batch_size: the most sources decoded at once.
+            output: the output that is wanted and fed back, where there are several; "" takes the
+                one that is as wide as what is fed in.
 
         Returns:
             (B, steps, F).
@@ -181,7 +196,7 @@ class Generation:
             UsageError: keywords that cannot be meant.
             InputError: source, start, or what feedback gave does not fit.
         """
-        return self._generator().forecast(source, start, steps, feedback, batch_size)
+        return self._generator(output).forecast(source, start, steps, feedback, batch_size)
 
 
 def _without_stop(one: Hypothesis, stops: tuple[int, ...]) -> Ids:

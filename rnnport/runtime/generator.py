@@ -95,7 +95,7 @@ class Generator:
             raise InputError.of(
                 "sources",
                 f"{len(parts)} different lengths",
-                "one length: the model does not mask, and its decoder reads every step",
+                "one length: padding would change what the decoder reads of a source",
                 "stream one source at a time, or use runner.generate",
             )
         return self._stream(parts[0], request, _seed(request))
@@ -133,7 +133,8 @@ class Generator:
         given = bind_sources(plan.sources, plan.structure, source)
         if plan.encoder is None:
             return read_prompts(plan, given, start, tokens=tokens)
-        return read_sources(plan.sources, given, fixed_axes=self._fixed_axes)
+        pads = plan.encoder.pads
+        return read_sources(plan.sources, given, fixed_axes=self._fixed_axes, pads=pads)
 
     def _begin(self, sources: Sources, index: Index) -> list[HandOff]:
         """Run the encoder, or the prompts, of some sources; as few parts as can be."""
@@ -196,7 +197,8 @@ class Generator:
         if request.samples:
             given = request.temperature, request.top_k, request.top_p
             chances = Chances(1.0 if given[0] is None else given[0], given[1], given[2])
-            draws = [Draws(seed, int(source)).at for source in part.sources]
+            first_number = int(request.first_source)
+            draws = [Draws(seed, first_number + int(source)).at for source in part.sources]
             return walk(
                 decoder, first, sampling(chances, scale, ending, draws), ending, scale, tally
             )

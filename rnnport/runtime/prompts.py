@@ -40,7 +40,7 @@ def read_prompts(
     if start is not None and name in given:
         given[name] = _with_start(given[name], start)
     # A prompt never needs padding: what it leaves behind has one size whatever its length.
-    sources = read_sources(ports, given, pads=False)
+    sources = read_sources(ports, given)
     if tokens and (reasons := list(_id_reasons(plan, sources))):
         raise InputError(*reasons[:8])
     return sources

@@ -45,7 +45,8 @@ class Runner(Generation):
         self.provider = provider
         self._threads = threads
         self._streaming: StreamSessions | None = None
-        self._generating: Generator | None = None
+        self._generating: dict[str, Generator] = {}
+        self._decoding: dict[str, FormSessions] = {}
         self._lock = threading.Lock()
         self._artifact = artifact
         self._session = session
@@ -192,19 +193,21 @@ class Runner(Generation):
         path = self._artifact.forms[STREAM]
         return StreamSessions(path, plan, self.provider, self._threads)
 
-    def _generator(self) -> Generator:
+    def _generator(self, output: str = "") -> Generator:
         """What the decoder is run with; its sessions open when first needed."""
         with self._lock:
-            if self._generating is None:
-                plan = DecodePlan.of(self.manifest)
+            if output not in self._generating:
+                plan = DecodePlan.of(self.manifest, output)
                 encoder = None if plan.encoder is None else self._sessions(ENCODER)
                 axes = self.manifest.fixed_axes
-                self._generating = Generator(plan, self._sessions(plan.name), encoder, axes)
-            return self._generating
+                self._generating[output] = Generator(plan, self._sessions(plan.name), encoder, axes)
+            return self._generating[output]
 
     def _sessions(self, name: str) -> FormSessions:
-        form, path = self.manifest.forms[name], self._artifact.forms[name]
-        return FormSessions.of(path, form, self.provider, self._threads)
+        if name not in self._decoding:
+            form, path = self.manifest.forms[name], self._artifact.forms[name]
+            self._decoding[name] = FormSessions.of(path, form, self.provider, self._threads)
+        return self._decoding[name]
 
     def __repr__(self) -> str:
         return f"<Runner {self.manifest.name!r} on {self.provider}: {self._artifact.path}>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from rnnport.errors import InputError, Reason
 from rnnport.runtime.checks import check_inputs, name_reasons
 from rnnport.runtime.stream_checks import one_row
 from rnnport.runtime.structure import bind
+from rnnport.samples import mask_mark, masked_letters
 from rnnport.spec import FixedAxis, Port, Structure
 
 __all__ = ["Sources", "bind_sources", "read_sources"]
@@ -31,7 +32,7 @@ class Sources:
     Attributes:
         ports: what each brings.
         rows: input name to array (F…) or (S, F…), for each source.
-        pads: letters whose sizes may differ within a batch: all inputs with it mask steps.
+        pads: letters whose sizes may differ within a batch: short rows are padded.
     """
 
     ports: Sequence[Port]
@@ -51,8 +52,8 @@ class Sources:
     def batches(self, index: Index) -> Iterator[tuple[Index, Arrays]]:
         """Arrays (B, …) of these sources, and which they are.
 
-        Sources of unequal length share a batch only where the model masks the padding, so that
-        each gets what it would get alone.
+        Sources of unequal length share a batch only where padding is known to change nothing, so
+        that each gets what it would get alone.
         """
         groups: dict[tuple[int, ...], list[int]] = {}
         for i in index:
@@ -100,7 +101,7 @@ def read_sources(
     given: Mapping[str, Any],
     *,
     fixed_axes: Sequence[FixedAxis] = (),
-    pads: bool = True,
+    pads: Collection[str] = (),
 ) -> Sources:
     """Check sources.
 
@@ -108,7 +109,7 @@ def read_sources(
         ports: what each brings.
         given: input name to an array (B, …), or to a list of arrays (…), one a source.
         fixed_axes: the manifest's.
-        pads: whether rows of unequal length may be padded where the model masks.
+        pads: letters along which rows of unequal length may be padded, the form's.
 
     Raises:
         InputError: no sources, or names, shapes, dtypes or lengths that do not fit, or a source
@@ -124,7 +125,7 @@ def read_sources(
         rows = [{name: array[i] for name, array in arrays.items()} for i in range(count)]
     if reasons := list(_padding_reasons(ports, rows)):
         raise InputError(*reasons[:_SHOWN])
-    return Sources(ports, rows, _masked_letters(ports) if pads else frozenset())
+    return Sources(ports, rows, masked_letters(ports) & frozenset(pads))
 
 
 def _count_reasons(given: Mapping[str, Any]) -> Iterator[Reason]:
@@ -163,7 +164,7 @@ def _checked_rows(ports: Sequence[Port], given: Mapping[str, Any]) -> list[Array
 def _padding_reasons(ports: Sequence[Port], rows: Sequence[Arrays]) -> Iterator[Reason]:
     """Sources of which the model would see nothing."""
     for port in ports:
-        mark = _mark(port)
+        mark = mask_mark(port)
         if mark is None:
             continue
         for i, row in enumerate(rows):
@@ -176,26 +177,12 @@ def _padding_reasons(ports: Sequence[Port], rows: Sequence[Arrays]) -> Iterator[
                 )
 
 
-def _masked_letters(ports: Sequence[Port]) -> frozenset[str]:
-    """Letters that stand only for steps, and only in inputs that mask steps."""
-    masked = {str(port.shape[1]) for port in ports if _mark(port) is not None}
-    others = [axis for port in ports if _mark(port) is not None for axis in port.shape[2:]]
-    others += [axis for port in ports if _mark(port) is None for axis in port.shape[1:]]
-    return frozenset(masked - {axis for axis in others if isinstance(axis, str)})
-
-
-def _mark(port: Port) -> float | None:
-    """The value of masked steps, where an input has steps."""
-    has_steps = len(port.shape) > 1 and isinstance(port.shape[1], str)
-    return port.sampling.mask_value if port.sampling is not None and has_steps else None
-
-
 def _stack(port: Port, rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Rows in one array, short ones padded on the right."""
     longest = tuple(max(sizes) for sizes in zip(*(row.shape for row in rows), strict=True))
     if all(row.shape == longest for row in rows):
         return np.stack(rows)
-    stacked = np.full((len(rows), *longest), _mark(port), port.dtype)
+    stacked = np.full((len(rows), *longest), mask_mark(port), port.dtype)
     for i, row in enumerate(rows):
         stacked[i, : len(row)] = row
     return stacked

@@ -110,6 +110,8 @@ MODEL = ("forms", "model")
         (("forms",), {}, "forms | received: none | expected: at least one"),
         ((*MODEL, "inputs", 0, "dtype"), "object", "x | received: dtype 'object'"),
         ((*MODEL, "inputs", 0, "shape"), ["B", -1], "shape ['B', -1]"),
+        ((*MODEL, "pads"), ["S"], "pads | received: ['S'] | expected: axis letters of its inputs"),
+        ((*MODEL, "pads"), ["B"], "pads | received: ['B']"),
         ((*MODEL, "outputs"), [], "form model, outputs | received: none"),
         (("input_structure", "name"), "z", "leaves ['z'] | expected: the ports ['x']"),
         (("output_structure", "keys"), ["a"], "keys and items that do not pair"),

@@ -106,13 +106,16 @@ def test_neither_one_model_nor_two(
 def test_beams(seen: Seen, tmp_path: Path) -> None:
     words = ["export", "m.keras", "-o", str(tmp_path / "out"), "--start", "1", "--stop", "2"]
     words += ["--max-steps", "9", "--beam-width", "4", "--length-penalty", "0.6"]
+    words += ["--scores", "y"]
     assert CliRunner().invoke(app, words).exit_code == 0
     assert seen["generate"] == rnnport.Generate(
-        start=1, stop=[2], max_steps=9, beam_width=4, length_penalty=0.6
+        start=1, stop=[2], max_steps=9, beam_width=4, length_penalty=0.6, output="y"
     )
 
 
-@pytest.mark.parametrize("words", [["--beam-width", "4"], ["--length-penalty", "0.5"]])
+@pytest.mark.parametrize(
+    "words", [["--beam-width", "4"], ["--length-penalty", "0.5"], ["--scores", "y"]]
+)
 def test_beams_of_nothing(words: list[str], seen: Seen, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["export", "m.keras", "-o", str(tmp_path / "o"), *words])
     assert result.exit_code == 2

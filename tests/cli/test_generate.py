@@ -76,6 +76,19 @@ def test_searches(folders: dict[str, Path]) -> None:
     assert lines(path, IDS, *WHOLE, *drawn) == [" ".join(map(str, ids)) for ids in expected]
 
 
+@pytest.mark.parametrize("name", ["attention", "language"])
+def test_what_a_seed_draws_does_not_depend_on_the_batch(
+    name: str, folders: dict[str, Path]
+) -> None:
+    path, text = folders[name], IDS + IDS
+    drawn = ["--temperature", "3", "--seed", "4"]
+    expected = [" ".join(map(str, ids)) for ids in python(path, WORDS * 2, temperature=3.0, seed=4)]
+    # A source that comes twice draws twice.
+    assert expected[:3] != expected[3:]
+    for batch in ("1", "2", "4", "64"):
+        assert lines(path, text, *WHOLE, *drawn, "--batch", batch) == expected
+
+
 def test_text_to_text(folders: dict[str, Path]) -> None:
     root, path = folders["root"], folders["attention"]
     more = [
@@ -159,6 +172,17 @@ def test_bad_lines(folders: dict[str, Path]) -> None:
         "received": "id 9",
         "expected": "ids from 0 to 5",
         "remedy": "use the model's own ids",
+    }
+
+
+def test_the_output_that_scores_tokens(folders: dict[str, Path]) -> None:
+    path = folders["gru"]
+    assert lines(path, IDS, *WHOLE, "--scores", "scores") == lines(path, IDS, *WHOLE)
+    assert refused(path, IDS, *WHOLE, "--scores", "alpha")[1] == {
+        "subject": "output",
+        "received": "'alpha'",
+        "expected": "one of the decoder's outputs: scores float32 (B, T, 7)",
+        "remedy": "name one of them, or leave it out",
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rnnport.runtime import generator
 from rnnport.runtime.buffers import DeviceMemory
 from rnnport.runtime.decode_rows import DecodeRows
 from rnnport.runtime.runner import load
@@ -129,10 +130,26 @@ def test_padding_that_the_model_masks_changes_nothing() -> None:
     assert lists(one.generate(padded, **keywords)) == together
 
 
-def test_sources_of_a_model_that_does_not_mask_are_never_padded() -> None:
-    one, keywords = runner("unmasked"), {"start": 1, "stop": 0, "max_steps": 6}
+@pytest.mark.parametrize("name", ["unmasked", "dropping"])
+def test_sources_are_padded_only_where_export_saw_that_it_changes_nothing(name: str) -> None:
+    one, keywords = runner(name), {"start": 1, "stop": 0, "max_steps": 6}
     together = lists(one.generate(WORDS, **keywords))
     assert together == [lists(one.generate([word], **keywords))[0] for word in WORDS]
+
+
+def test_padded_sources_share_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[tuple[int, ...]] = []
+    original = generator.encode
+
+    def seen(plan: Any, sessions: Any, sources: Any, arrays: Any) -> Any:
+        batches.append(arrays["source"].shape)
+        return original(plan, sessions, sources, arrays)
+
+    monkeypatch.setattr(generator, "encode", seen)
+    runner("attention").generate(WORDS, start=1, stop=0, max_steps=2)
+    assert batches == [(5, 5)]
+    runner("dropping").generate(WORDS, start=1, stop=0, max_steps=2)
+    assert sorted(batches[1:]) == [(1, 1), (1, 2), (1, 5), (2, 3)]
 
 
 def test_rows_that_have_ended_are_no_longer_stepped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,11 @@ KEYWORDS: dict[str, Any] = {"start": 1, "stop": 0, "max_steps": 5}
             {"seed": -1},
             "seed | received: -1 | expected: a whole number from 0 up | remedy: pass 0 say",
         ),
+        (
+            {"first_source": -2},
+            "first_source | received: -2 | expected: a whole number from 0 up | "
+            "remedy: pass how many sources came before",
+        ),
     ],
 )
 def test_keywords_that_cannot_be_meant(more: dict[str, Any], text: str) -> None:
@@ -196,7 +201,7 @@ def test_unequal_sources_cannot_stream_together_without_a_mask() -> None:
 
     assert message(act, InputError) == (
         "sources | received: 2 different lengths | "
-        "expected: one length: the model does not mask, and its decoder reads every step | "
+        "expected: one length: padding would change what the decoder reads of a source | "
         "remedy: stream one source at a time, or use runner.generate"
     )
 

@@ -167,7 +167,7 @@ def _explain(name: str, error: Exception, shapes: Shapes) -> RnnportError:
 
 def _foreign(error: Exception) -> str:
     """The variable or tensor of another graph that the code met; "" for other errors."""
-    found = re.match(r'Tensor\("([^":]+).*? must be from the same graph', str(error))
+    found = re.search(r'Tensor\("([^":]+)[^\n]*? must be from the same graph', str(error))
     return found[1].removesuffix("/Read/ReadVariableOp") if found else ""
 
 

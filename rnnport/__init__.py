@@ -110,19 +110,16 @@ def export(
     if two:
         _refuse_half(model, encoder, decoder)
     from rnnport.artifact.save import check_target
+    from rnnport.generate_wish import check_wish
     from rnnport.model_file import check_model_file
 
     # What can be refused before TensorFlow's slow import is.
+    wish = None if generate is None else check_wish(generate)
     check_target(out, overwrite=overwrite)
     for one in (encoder, decoder) if two else (model,):
         if isinstance(one, (str, os.PathLike)):
             check_model_file(Path(one))
     from rnnport.exporting import Settings, run_export
-
-    if generate is not None:
-        from rnnport.generate_form import check_wish
-
-        check_wish(generate)
 
     named = [decoder_inputs] if isinstance(decoder_inputs, str) else decoder_inputs
     settings = Settings(
@@ -134,7 +131,7 @@ def export(
         custom_objects,
         input_signature,
         named,
-        generate,
+        wish,
         checkpoint,
         states,
         source_format,

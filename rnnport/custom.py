@@ -49,6 +49,8 @@ class CustomSpec:
         steps: sizes of one step of every sequence.
         outputs: sizes of every output of the cell.
         states: label and sizes of every state.
+        output_dtypes: NumPy dtype name of every output.
+        state_dtypes: NumPy dtype name of every state.
         go_backwards: runs from the last step to the first.
         zero_output_for_mask: masked outputs are zero instead of the last output repeated.
         unreversed_zeros: as in RecurrentSpec.
@@ -67,6 +69,8 @@ class CustomSpec:
     steps: tuple[Sizes, ...]
     outputs: tuple[tuple[int, ...], ...]
     states: tuple[tuple[str, tuple[int, ...]], ...]
+    output_dtypes: tuple[str, ...]
+    state_dtypes: tuple[str, ...]
     go_backwards: bool = False
     zero_output_for_mask: bool = False
     unreversed_zeros: bool = False

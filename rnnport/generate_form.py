@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,37 +25,11 @@ from rnnport.spec import Check, Form, Generate, Port
 from rnnport.step_ports import is_odd, last_size, scored_output, step_time
 from rnnport.versions import VERSION
 
-__all__ = ["GENERATE_FILE", "build_generate", "check_wish"]
+__all__ = ["GENERATE_FILE", "build_generate"]
 
 GENERATE_FILE = "generate.onnx"
 
 _ROWS = 4
-
-
-def check_wish(wish: Any) -> None:
-    """Refuse what no model could do.
-
-    Raises:
-        UsageError: steps, width, penalty or stop that make no sense.
-    """
-    if not isinstance(wish, Generate):
-        received = type(wish).__name__
-        remedy = "pass rnnport.Generate(start=…, stop=…, max_steps=…)"
-        raise UsageError.of("generate", received, "rnnport.Generate", remedy)
-    if reasons := list(_wish_reasons(wish)):
-        raise UsageError(*reasons)
-
-
-def _wish_reasons(wish: Generate) -> Iterator[Reason]:
-    if wish.max_steps < 1:
-        yield Reason("generate", f"max_steps {wish.max_steps}", "at least 1", "raise it")
-    if wish.beam_width < 1:
-        yield Reason("generate", f"beam_width {wish.beam_width}", "at least 1", "1 is greedy")
-    if not math.isfinite(wish.length_penalty):
-        received, expected = f"length_penalty {wish.length_penalty}", "a finite number"
-        yield Reason("generate", received, expected, "leave it out")
-    if not wish.stops:
-        yield Reason("generate", "no stop", "a token that ends a row", "name one")
 
 
 def build_generate(

@@ -94,7 +94,11 @@ def build_handoff(source: Source, built: Built, folder: Path, settings: Settings
     drop_form(folder, ENCODER_FILE, DECODER_FILE)
     failed = next(check for check in checks if not check.passed)
     seen = failed.note or f"output {failed.output!r} differs by {failed.error:.2g}"
-    return _no(settings, f"encoder and decoder do not add up to the model ({seen})", source.name)
+    reason = f"encoder and decoder do not add up to the model ({seen})"
+    if settings.decoder_inputs is None:
+        own = ", ".join(halves.decoder_inputs)
+        reason += f"; {own} went to the decoder: decoder_inputs= names others"
+    return _no(settings, reason, source.name)
 
 
 def _cut(source: Source, built: Built, folder: Path, settings: Settings) -> tuple[Halves, Form]:
@@ -117,7 +121,8 @@ def _cut(source: Source, built: Built, folder: Path, settings: Settings) -> tupl
 
 def _decoder_inputs(built: Built, settings: Settings) -> list[str]:
     if settings.decoder_inputs is None:
-        return guess_decoder_inputs(built.skeleton)
+        timed = [port.name for port in built.plan.ports if port.has_time]
+        return guess_decoder_inputs(built.skeleton, timed)
     names = [port.name for port in built.plan.ports]
     unknown = [name for name in settings.decoder_inputs if name not in names]
     if unknown or not settings.decoder_inputs:

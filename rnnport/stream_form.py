@@ -87,22 +87,24 @@ def build_stream(
 
 def _named(source: Source, built: Built, folder: Path, settings: Settings) -> Stream:
     """A graph whose states are inputs and outputs already: the same graph, saying so."""
-    ports = {port.name: port for port in built.form.inputs}
-    states = [
-        State(
-            input=taken,
-            output=given,
-            dtype=ports[taken].dtype,
-            shape=ports[taken].shape,
-            start=taken,
-            end=given,
-        )
-        for taken, given in source.states.items()
-    ]
-    inputs = [one_time(p) for p in built.form.inputs if p.name not in source.states]
-    left = set(source.states.values())
-    outputs = [one_time(p) for p in built.form.outputs if p.name not in left]
     skeleton, path = built.skeleton.copy(), folder / STREAM_FILE
+    ports = {port.name: port for port in built.form.inputs}
+    ends = set(source.states.values())
+    kept = [p for p in built.form.outputs if p.name not in ends] or list(built.form.outputs[:1])
+    states = []
+    for taken, given in source.states.items():
+        output, end = given, given
+        if given in [port.name for port in kept]:
+            output, end = f"{taken.removesuffix('_in')}_out", ""
+            _give_too(skeleton, given, output)
+        port = ports[taken]
+        states.append(
+            State(
+                input=taken, output=output, dtype=port.dtype, shape=port.shape, start=taken, end=end
+            )
+        )
+    inputs = [one_time(p) for p in built.form.inputs if p.name not in source.states]
+    outputs = [one_time(port) for port in kept]
     lower(skeleton, settings.target)
     describe_stream(skeleton.model, inputs, outputs, states, source, built.layers, settings)
     form = write_form(skeleton.model, path, inputs, outputs, states=states)
@@ -113,6 +115,15 @@ def _named(source: Source, built: Built, folder: Path, settings: Settings) -> St
     drop_form(folder, STREAM_FILE)
     seen = failed.note or f"output {failed.output!r} differs by {failed.error:.2g}"
     return Stream(_no(f"with the states named, chunks do not add up to the whole run ({seen})"))
+
+
+def _give_too(skeleton: Skeleton, name: str, state: str) -> None:
+    """Give an output's value out once more, as a state's next one."""
+    graph = skeleton.model.graph
+    copy = ir.node("Identity", [next(v for v in graph.outputs if v.name == name)])
+    copy.outputs[0].name = state
+    graph.append(copy)
+    graph.outputs.append(copy.outputs[0])
 
 
 def _no(reason: str, layer: str = "") -> Streamable:

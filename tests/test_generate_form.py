@@ -46,22 +46,17 @@ START, STOP = 1, 2
             Generate(start=TARGET, stop=2, max_steps=5),
             f"start {TARGET} | expected: 0 to {TARGET - 1}",
         ),
-        (Generate(start=1, stop=[2, -1], max_steps=5), "stop -1 | expected: 0 to 29"),
-        (Generate(start=1, stop=2, max_steps=0), "max_steps 0 | expected: at least 1"),
-        (Generate(start=1, stop=2, max_steps=5, beam_width=0), "beam_width 0"),
         (
             Generate(start=1, stop=2, max_steps=5, beam_width=TARGET + 1),
             f"beam_width {TARGET + 1} | expected: at most {TARGET}, the size of the vocabulary",
         ),
         (
-            Generate(start=1, stop=2, max_steps=5, length_penalty=float("nan")),
-            "length_penalty nan | expected: a finite number",
+            Generate(start=1, stop=[2, TARGET], max_steps=5),
+            f"stop {TARGET} | expected: 0 to {TARGET - 1}",
         ),
-        (Generate(start=1, stop=[], max_steps=5), "no stop"),
-        ({"start": 1}, "generate | received: dict | expected: rnnport.Generate"),
     ],
 )
-def test_wishes_that_cannot_be(wish: Any, message: str, tmp_path: Path) -> None:
+def test_wishes_outside_of_the_vocabulary(wish: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         rnnport.export(tutorial()(), tmp_path / "out", generate=wish)
     assert message in str(caught.value)

@@ -102,6 +102,36 @@ def forecaster() -> Any:
     return keras.Model([past, future], L.Dense(2)(y))
 
 
+class Spread(L.Layer):  # type: ignore[misc]
+    """One vector at every step of a sequence."""
+
+    def call(self, vector: Any, sequence: Any) -> Any:
+        steps = keras.ops.shape(sequence)[1]
+        spread = keras.ops.repeat(vector[:, None], steps, axis=1)
+        return keras.ops.concatenate([sequence, spread], -1)
+
+    def compute_output_shape(self, vector_shape: Any, sequence_shape: Any) -> Any:
+        return (*sequence_shape[:-1], sequence_shape[-1] + vector_shape[-1])
+
+
+def of_a_speaker() -> Any:
+    """A vector without a time axis that the decoder alone reads, at every step."""
+    source, target, speaker = ids("source"), ids("target"), keras.Input((3,), name="speaker")
+    _, h = L.GRU(6, return_state=True, name="enc")(embedded(source, SOURCE))
+    x = Spread(name="spread")(L.Dense(4)(speaker), embedded(target, TARGET))
+    y = L.GRU(6, return_sequences=True, name="dec")(x, initial_state=h)
+    return keras.Model([source, target, speaker], L.Dense(TARGET)(y))
+
+
+def remembering() -> Any:
+    """The decoder attends to an input as it is."""
+    source, target, memory = ids("source"), ids("target"), keras.Input((None, 6), name="memory")
+    _, h = L.GRU(6, return_state=True, name="enc")(embedded(source, SOURCE))
+    y = L.GRU(6, return_sequences=True, name="dec")(embedded(target, TARGET), initial_state=h)
+    context = L.Attention(name="att")([y, memory])
+    return keras.Model([source, target, memory], L.Dense(TARGET)(L.Concatenate()([y, context])))
+
+
 class Written(keras.Model):  # type: ignore[misc]
     """A call written by hand, one embedding for both sides."""
 
@@ -140,6 +170,8 @@ CUT: dict[str, tuple[Build, list[str]]] = {
     "K19: MultiHeadAttention": (attending("MultiHeadAttention", mask=True), ["dec_h_start"]),
     "two encoders": (two_encoders, ["dec_h_start"]),
     "numbers, not ids": (forecaster, ["dec_h_start", "dec_c_start"]),
+    "a vector for all steps": (of_a_speaker, ["dec_h_start"]),
+    "an input as memory": (remembering, ["dec_h_start", "memory_context"]),
     "a call written by hand": (written, ["dec_h_start", "enc_outputs"]),
 }
 
@@ -241,7 +273,7 @@ def teacher_forced(model: Any, artifact: Artifact) -> None:
     """Encoder, then decoder step by step, against Keras: untraced sizes, sources padded."""
     encoder, decoder = (artifact.manifest.forms[name] for name in ("encoder", "decoder"))
     rng = np.random.default_rng(8)
-    sizes = {"B": 4, "S": 9, "S2": 6, "T": 5}
+    sizes = {"B": 4, "S": 9, "S2": 6, "S3": 7, "T": 5}
     inputs = {}
     for port in (*encoder.inputs, *(p for p in decoder.inputs if p.name not in decoder.fixed)):
         shape = [a if isinstance(a, int) else sizes[a] for a in port.shape]
@@ -295,6 +327,14 @@ def autoencoder() -> Any:
     return keras.Model(x, L.Dense(5)(y))
 
 
+def stepless() -> Any:
+    """The decoder's sequence is a vector of its own, repeated."""
+    source, speaker = ids("source"), keras.Input((3,), name="speaker")
+    _, h = L.GRU(6, return_state=True, name="enc")(embedded(source, SOURCE))
+    y = L.GRU(6, return_sequences=True, name="dec")(L.RepeatVector(7)(speaker), initial_state=h)
+    return keras.Model([source, speaker], L.Dense(5)(y))
+
+
 def repeated() -> Any:
     """The usual sequence autoencoder: one vector, repeated."""
     x = keras.Input((None, 5), name="x")
@@ -312,6 +352,12 @@ def repeated() -> Any:
             "",
             "no recurrent layer starts from a state that another recurrent layer gives",
         ),
+        (
+            stepless,
+            "dec",
+            "no input that it alone reads (speaker) has a time axis of open length to be stepped "
+            "along; decoder_inputs= names others",
+        ),
         (autoencoder, "dec", "its sequence is made by the encoder: it has no input to be stepped"),
     ],
 )
@@ -322,6 +368,21 @@ def test_nothing_to_cut(build: Build, layer: str, reason: str, tmp_path: Path) -
     assert verdict.reason.startswith(reason)
     assert not {"encoder", "decoder"} & set(artifact.manifest.forms)
     assert not list(artifact.path.glob("*coder.onnx*"))
+
+
+def test_a_decoder_that_looks_ahead_says_what_was_guessed(tmp_path: Path) -> None:
+    def ahead() -> Any:
+        source, target = ids("source"), ids("target")
+        _, h = L.GRU(6, return_state=True, name="enc")(embedded(source, SOURCE))
+        y = L.GRU(6, return_sequences=True)(embedded(target, TARGET), initial_state=h)
+        y = y - keras.ops.mean(y, axis=1, keepdims=True)
+        return keras.Model([source, target], L.Dense(TARGET)(y), name="ahead")
+
+    _, artifact = export(ahead, tmp_path)
+    verdict = artifact.manifest.handoff
+    assert (verdict.ok, verdict.layer) == (False, "ahead")
+    assert verdict.reason.startswith("encoder and decoder do not add up to the model (output ")
+    assert verdict.reason.endswith("; target went to the decoder: decoder_inputs= names others")
 
 
 def test_decoder_inputs_named(tmp_path: Path) -> None:

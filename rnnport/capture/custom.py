@@ -110,6 +110,8 @@ def custom_call(context: TraceContext, call: CustomCall) -> tuple[Any, Any, list
         states=tuple(
             (f"state{n}" if len(states) > 1 else "state", _known(s)) for n, s in enumerate(states)
         ),
+        output_dtypes=tuple(o.dtype.name for o in outputs),
+        state_dtypes=tuple(s.dtype.name for s in states),
         go_backwards=call.go_backwards,
         zero_output_for_mask=call.zero_output_for_mask,
         unreversed_zeros=call.unreversed_zeros,

@@ -26,6 +26,7 @@ __all__ = [
     "frameworks",
     "is_stack",
     "keras2",
+    "starts_by_itself",
     "state_structure",
     "takes",
     "zero_state",
@@ -149,6 +150,15 @@ def zero_state(layer: Any, sequences: Any) -> Any:
     if framework_of(layer) is KERAS:
         return layer.get_initial_state(batch_size=batch)
     return cell_state(layer.cell, batch)
+
+
+def starts_by_itself(part: Any) -> bool:
+    """Whether a user's subclass of a layer or cell has an initial state of its own."""
+    return any(
+        "get_initial_state" in vars(owner)
+        and not owner.__module__.startswith(("keras.", "tf_keras."))
+        for owner in type(part).__mro__
+    )
 
 
 def state_structure(layer: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -147,6 +148,13 @@ def _explain(name: str, error: Exception, shapes: Shapes) -> RnnportError:
             f"start Python with {_LEGACY}=1 in the environment, or set os.environ[{_LEGACY!r}] = "
             "'1' as the first line of the script; tf_keras must be installed",
         )
+    if foreign := _foreign(error):
+        return ConversionError.of(
+            subject,
+            f"{foreign!r}, which an earlier call of the function or other code made in its graph",
+            "every cell, layer and variable made anew by each call: each has a graph of its own",
+            "make the cells and layers inside the function, and let it keep none",
+        )
     return ConversionError.of(
         subject,
         f"{type(error).__name__}: {gist(error)}",
@@ -155,6 +163,12 @@ def _explain(name: str, error: Exception, shapes: Shapes) -> RnnportError:
         "call it under tf.Graph().as_default() with such placeholders yourself; decorate "
         "TensorFlow 2 code with tf.function instead",
     )
+
+
+def _foreign(error: Exception) -> str:
+    """The variable or tensor of another graph that the code met; "" for other errors."""
+    found = re.search(r'Tensor\("([^":]+)[^\n]*? must be from the same graph', str(error))
+    return found[1].removesuffix("/Read/ReadVariableOp") if found else ""
 
 
 def _lacks_legacy(error: Exception) -> bool:

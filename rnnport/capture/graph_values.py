@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -125,14 +126,23 @@ def _read(path: str) -> dict[str, Array]:
             raise ValueError("a folder without a file named 'checkpoint' that names one")
         reader = tf.train.load_checkpoint(prefix)
         names = reader.get_variable_to_shape_map()
+        if not names:
+            raise ValueError("no variables")
         return {name: np.asarray(reader.get_tensor(name)) for name in sorted(names)}
     except Exception as error:  # TensorFlow's readers raise many types
         raise ModelFileError.of(
             f"checkpoint {path}",
             gist(error),
             "what tf.compat.v1.train.Saver.save wrote",
-            "pass the path without .index or .data-00000-of-00001, or the folder",
+            _remedy(path),
         ) from error
+
+
+def _remedy(path: str) -> str:
+    prefix = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", path)
+    if prefix != path:
+        return f"pass the prefix that all files of the checkpoint share: {prefix}"
+    return "pass the path without .index or .data-00000-of-00001, or the folder"
 
 
 def _of_session(session: Any) -> dict[str, Array]:

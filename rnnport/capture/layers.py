@@ -12,8 +12,10 @@ from rnnport.capture.cells import flat_cells, read_cell, standard_kind
 from rnnport.capture.context import InputFact, OpaqueLayer, TraceContext
 from rnnport.capture.custom import Untraceable
 from rnnport.capture.framework import (
+    KERAS,
     as_written,
     framework_of,
+    starts_by_itself,
     state_structure,
     takes,
     zero_state,
@@ -145,7 +147,8 @@ def _traced_cells(
     if initial_state is None:
         initial_state = zero_state(layer, sequences)
     states = list(initial_state) if tree.is_nested(initial_state) else [initial_state]
-    states = tree.map_structure(_floats, states)
+    cast = _floats if framework_of(layer) is KERAS else _float32
+    states = tree.map_structure(cast, states)
     sequences = tree.map_structure(tf.convert_to_tensor, sequences)
     outputs, last, finals = run_cells(
         context, layer, sequences, states, _flat_mask(mask), training, constants
@@ -155,13 +158,7 @@ def _traced_cells(
 
 def _own_initial_state(layer: Any) -> bool:
     """Whether a user's subclass of the layer or of a cell starts from other than zeros."""
-    parts = [layer, layer.cell, *(flat_cells(layer.cell) or [])]
-    owners = (owner for part in parts for owner in type(part).__mro__)
-    return any(
-        "get_initial_state" in vars(owner)
-        and not owner.__module__.startswith(("keras.", "tf_keras."))
-        for owner in owners
-    )
+    return any(map(starts_by_itself, [layer, layer.cell, *(flat_cells(layer.cell) or [])]))
 
 
 def _pack_states(structure: Any, finals: list[Any]) -> list[Any]:
@@ -182,6 +179,12 @@ def _node_shapes(spec: RecurrentSpec, sequences: Any) -> list[list[int | None]]:
 
 def _floats(x: Any) -> Any:
     return tf.cast(tf.convert_to_tensor(x), tf.float32)
+
+
+def _float32(x: Any) -> Any:
+    """The tensor itself, other floats as float32: tf_keras leaves counters and flags be."""
+    x = tf.convert_to_tensor(x)
+    return tf.cast(x, tf.float32) if x.dtype.is_floating else x
 
 
 def _flat_mask(mask: Any) -> Any:

@@ -36,7 +36,7 @@ def trace_patches() -> list[Patch]:
         Patch(rnn, "_dynamic_rnn_loop", legacy_loops.dynamic_loop),
         Patch(legacy_cells.LayerRNNCell, "__call__", legacy_step.legacy_cell_call),
         Patch(tf.TensorArray, "unstack", legacy_raw.array_unstack),
-        Patch(tf.TensorArray, "read", legacy_raw.array_read),
+        Patch(tf.TensorArray, "read", legacy_raw.array_read, always=True),
         Patch(tf.TensorArray, "stack", legacy_raw.array_stack),
     ]
     for name, handler in _FUNCTIONS.items():

@@ -1,15 +1,15 @@
 """raw_rnn: a loop whose function reads a sequence step by step and hands the state on as it is.
 
-Its function is called three times: as raw_rnn does at first; at one symbolic step, to see that
-state and output pass through it; and for all steps at once, to learn where each row ends. Any other
-loop stays one. Axis letters: B batch, T time, F features, U units.
+Its function is called three times: as raw_rnn does at first; at one symbolic step, to see that it
+reads that very step and that state and output pass through it; and for all steps at once, to learn
+where each row ends. Any other loop stays one. Axis letters: B batch, T time, F features, U units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -17,23 +17,13 @@ import tensorflow as tf
 from rnnport.capture.context import TraceContext
 from rnnport.capture.custom import Untraceable
 from rnnport.capture.legacy_loops import left_alone
+from rnnport.capture.legacy_probe import Probe, Read, depends
 from rnnport.capture.legacy_run import LegacyRun, run_whole, why_left
 from rnnport.capture.legacy_sequence import turned
 
 __all__ = ["array_read", "array_stack", "array_unstack", "raw_rnn"]
 
 v1 = tf.compat.v1
-
-
-@dataclass(eq=False)
-class _Probe:
-    """Watches what a loop function reads.
-
-    Attributes:
-        reads: the sequence behind each array read, (T, B, …).
-    """
-
-    reads: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,31 +84,45 @@ def _plain(context: TraceContext, cell: Any, loop_fn: Callable[..., Any]) -> _Pl
     """What the loop computes, where it is a plain one."""
     with _watching(context) as probe:
         try:
-            start = loop_fn(tf.constant(0), None, None, None)
-            passes = _passes(cell, loop_fn, start)
-            if not passes or not probe.reads or start[3] is not None or start[4] is not None:
+            time = tf.constant(0)
+            start = loop_fn(time, None, None, None)
+            sequence = probe.sequence(time, start[0], start[1])
+            plain = sequence is not None and start[3] is None and start[4] is None
+            if not plain or not _passes(probe, cell, loop_fn, start, sequence):
                 return None
-            sequence = probe.reads[0]
-            if any(other is not sequence for other in probe.reads):
-                return None
-            times = tf.range(tf.shape(sequence)[0])[:, tf.newaxis]
-            finished = loop_fn(times, *_stand_ins(cell, start), None)[0]
+            finished = _finished(probe, cell, loop_fn, start, sequence)
         except Exception:  # its own code meets tensors of other shapes here than in the loop
             return None
-    if len(sequence.shape) < 3 or len(finished.shape) != 2:
+    if finished is None or len(sequence.shape) < 3 or len(finished.shape) != 2:
         return None
     return _Plain(sequence, start[2], finished)
 
 
-def _passes(cell: Any, loop_fn: Callable[..., Any], start: Any) -> bool:
-    """Whether output and state come out of the function as they went in."""
+def _passes(
+    probe: Probe, cell: Any, loop_fn: Callable[..., Any], start: Any, sequence: Any
+) -> bool:
+    """Whether it reads step by step, and output and state come out as they went in."""
     output, state = _stand_ins(cell, start)
-    _, _, following, emitted, loop_state = loop_fn(
-        v1.placeholder(tf.int32, []), output, state, None
-    )
+    time = v1.placeholder(tf.int32, [])
+    finished, taken, following, emitted, loop_state = loop_fn(time, output, state, None)
+    if probe.sequence(time, finished, taken) is not sequence:
+        return False
     before, after = (tf.nest.flatten(nest) for nest in ((state, output), (following, emitted)))
     same = len(before) == len(after) and all(a is b for a, b in zip(before, after, strict=True))
     return same and loop_state is None
+
+
+def _finished(
+    probe: Probe, cell: Any, loop_fn: Callable[..., Any], start: Any, sequence: Any
+) -> Any:
+    """Which rows end before each step, (T, B); None where what is computed decides that."""
+    stand_ins = _stand_ins(cell, start)
+    times = tf.range(tf.shape(sequence)[0])[:, tf.newaxis]
+    later = tf.convert_to_tensor(loop_fn(times, *stand_ins, None)[0])
+    seen = [*tf.nest.flatten(stand_ins), *(read.value for read in probe.take())]
+    if depends(later, seen):
+        return None
+    return tf.concat([tf.convert_to_tensor(start[0])[tf.newaxis], later[1:]], axis=0)
 
 
 def _stand_ins(cell: Any, start: Any) -> tuple[Any, Any]:
@@ -134,8 +138,8 @@ def _stand_in(size: Any) -> Any:
 
 
 @contextmanager
-def _watching(context: TraceContext) -> Iterator[_Probe]:
-    context.probe = probe = _Probe()
+def _watching(context: TraceContext) -> Iterator[Probe]:
+    context.probe = probe = Probe()
     try:
         yield probe
     finally:
@@ -159,12 +163,18 @@ def array_unstack(
 def array_read(
     context: TraceContext, original: Any, array: Any, index: Any, *args: Any, **kwargs: Any
 ) -> Any:
-    """TensorArray.read: while a loop function is probed, one step like any other."""
+    """TensorArray.read: while a loop function is probed, one step like any other.
+
+    In a loop left to tf2onnx the step is gathered: reads within a cond do not convert.
+    """
     sequence = context.arrays.get(id(array))
-    if context.probe is None or sequence is None:
-        return original(array, index, *args, **kwargs)
-    context.probe.reads.append(sequence)
-    return sequence[0]
+    if sequence is not None and context.probe is not None:
+        value = sequence[0]
+        context.probe.reads.append(Read(sequence, index, value))
+        return value
+    if sequence is not None and context.suspended:
+        return tf.gather(sequence, index)
+    return original(array, index, *args, **kwargs)
 
 
 def array_stack(context: TraceContext, original: Any, array: Any, *args: Any, **kw: Any) -> Any:

@@ -47,6 +47,8 @@ def start_of(cell: Any, state: Any, x: Any, dtype: Any) -> Any:
 
 def all_zeros(tensor: Any) -> bool:
     """Whether a tensor is made of nothing but zeros, as zero_state makes it."""
+    if tensor.op.type == "ZerosLike":
+        return True
     value = tf.get_static_value(tensor)
     if value is None and tensor.op.type == "Fill":
         value = tf.get_static_value(tensor.op.inputs[1])

@@ -93,6 +93,20 @@ class Emitter:
         """A scalar float32 constant."""
         return self.weight(f"float_{value}", np.array(value, np.float32))
 
+    def zero(self, dtype: ir.DataType | None) -> ir.Value:
+        """A scalar zero of this dtype; float32 where nothing is known."""
+        if dtype in (None, ir.DataType.FLOAT):
+            return self.real(0.0)
+        assert dtype is not None
+        return self.weight(f"zero_{dtype.name.lower()}", np.zeros((), dtype.numpy()))
+
+    def choose(self, condition: ir.Value, value: ir.Value, other: ir.Value) -> ir.Value:
+        """`Where`; of bools, which onnxruntime's does not take, the same in logic."""
+        if ir.DataType.BOOL not in (value.dtype, other.dtype):
+            return self.op("Where", condition, value, other)
+        taken = self.op("And", condition, value)
+        return self.op("Or", taken, self.op("And", self.op("Not", condition), other))
+
     def size(self, x: ir.Value, axis: int) -> ir.Value:
         """Length of one axis, 1-D int64 of one element."""
         return self.op("Shape", x, start=axis, end=axis + 1)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 import onnx_ir as ir
 
 from rnnport.carried import ContextSpec, PoolSpec
@@ -177,11 +178,13 @@ class _Lift:
         prefix = self._names.prefix(spec.name)
         taken, states = [], []
         begun = _Begun(self, emit, prefix)
+        dtypes = spec.state_dtypes if isinstance(spec, CustomSpec) else ()
         for index, (label, sizes) in enumerate(spec.state_labels):
             start = starts[index] if starts else None
+            dtype = dtypes[index] if dtypes else "float32"
             if start is not None and step and sole_input(start) not in self.ports:
                 raise CannotLift(spec.name, "its state is not handed in by the caller")
-            state, value = self._state(f"{prefix}_{label}", "float32", ["B", *sizes])
+            state, value = self._state(f"{prefix}_{label}", dtype, ["B", *sizes])
             source = sole_input(start) if start is not None else None
             if source is not None and source in self.ports:
                 state = msgspec.structs.replace(state, start=self.ports.pop(source).name)
@@ -214,8 +217,8 @@ class _Lift:
             return []
         many = len(spec.outputs) > 1
         return [
-            self._state(f"{prefix}_output{n if many else ''}", "float32", ["B", *sizes])
-            for n, sizes in enumerate(spec.outputs)
+            self._state(f"{prefix}_output{n if many else ''}", dtype, ["B", *sizes])
+            for n, (dtype, sizes) in enumerate(zip(spec.output_dtypes, spec.outputs, strict=True))
         ]
 
     def _refuse_hindsight(self, spec: RecurrentSpec | CustomSpec, start: ir.Value) -> None:
@@ -260,7 +263,9 @@ class _Lift:
     def _state(self, name: str, dtype: str, shape: list[int | str]) -> tuple[State, ir.Value]:
         name = self._names.take(name)
         value = ir.Value(
-            name=f"{name}_in", type=ir.TensorType(_DTYPES[dtype]), shape=ir.Shape(shape)
+            name=f"{name}_in",
+            type=ir.TensorType(ir.DataType.from_numpy(np.dtype(dtype))),
+            shape=ir.Shape(shape),
         )
         state = State(input=f"{name}_in", output=f"{name}_out", dtype=dtype, shape=shape)
         return state, value
@@ -311,12 +316,4 @@ class _Begun:
         flag, emit = self._flag, self._emit
         if inner > 1:
             flag = emit.op("Unsqueeze", flag, emit.ints(*range(2, inner + 1)))
-        return emit.op("Where", flag, value, start)
-
-
-_DTYPES = {
-    "float32": ir.DataType.FLOAT,
-    "float64": ir.DataType.DOUBLE,
-    "int64": ir.DataType.INT64,
-    "bool": ir.DataType.BOOL,
-}
+        return emit.choose(flag, value, start)

@@ -63,8 +63,10 @@ def lower_custom(emit: Emitter, spec: CustomSpec, node: ir.Node) -> tuple[list[i
     loop = loop if work.mask is None else _masked(work, loop, work.mask)
     results = _scan(work, loop)
     ends, ys = results[: len(loop.new)], results[len(loop.new) :]
+    kinds = [y.dtype for y in outputs]
     ends = [outside(work, v, s) for v, s in zip(ends, _sizes(work, loop), strict=True)]
-    values = [v for y, own in zip(ys, spec.outputs, strict=True) for v in _given(work, y, own)]
+    each = zip(ys, spec.outputs, kinds, strict=True)
+    values = [v for y, own, kind in each for v in _given(work, y, own, kind)]
     kept = ends if work.held else ends[: spec.state_count]
     return [*values, *kept], _reason(spec, through.moved)
 
@@ -102,10 +104,12 @@ def _choose(
     sizes: Sequence[Sequence[int]],
 ) -> list[ir.Value]:
     """The new values on valid steps, the old ones on masked steps."""
-    return [
-        work.write.op("Where", inner_mask(work, valid, len(s)), n, o)
-        for n, o, s in zip(new, old, sizes, strict=True)
-    ]
+    chosen = []
+    for n, o, s in zip(new, old, sizes, strict=True):
+        value = work.write.choose(inner_mask(work, valid, len(s)), n, o)
+        value.type = o.type
+        chosen.append(value)
+    return chosen
 
 
 def _scan(work: Work, loop: _Loop) -> list[ir.Value]:
@@ -164,7 +168,9 @@ def _copies(
     return copies
 
 
-def _given(work: Work, y: ir.Value, sizes: Sequence[int]) -> list[ir.Value]:
+def _given(
+    work: Work, y: ir.Value, sizes: Sequence[int], dtype: ir.DataType | None
+) -> list[ir.Value]:
     """The sequence (B, T, …) and the last output (B, …) from (T, B, …), in processing order."""
     emit, spec = work.emit, work.spec
     last = outside(work, emit.op("Gather", y, emit.integer(-1), axis=0), sizes)
@@ -176,12 +182,12 @@ def _given(work: Work, y: ir.Value, sizes: Sequence[int]) -> list[ir.Value]:
         return [whole, last]
     mask = emit.flip(work.mask, 0) if spec.go_backwards else work.mask  # processing order
     at_end = emit.op("Gather", mask, emit.integer(-1), axis=0)
-    zero = emit.real(0.0)
-    last = emit.op("Where", widened(work, emit, at_end, len(sizes), 1), last, zero)
+    zero = emit.zero(dtype)
+    last = emit.choose(widened(work, emit, at_end, len(sizes), 1), last, zero)
     chosen = emit.flip(mask, 0) if spec.unreversed_zeros else mask
     behind = list(range(2, 2 + max(1, spec.mask_axes)))
     column = emit.op("Transpose", chosen, perm=[1, 0, *behind])
-    return [emit.op("Where", widened(work, emit, column, len(sizes), 2), whole, zero), last]
+    return [emit.choose(widened(work, emit, column, len(sizes), 2), whole, zero), last]
 
 
 def _reason(spec: CustomSpec, hoisted: Sequence[ir.Node]) -> str:

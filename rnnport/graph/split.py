@@ -69,12 +69,18 @@ class Halves:
     decoder_inputs: list[str]
 
 
-def guess_decoder_inputs(skeleton: Skeleton) -> list[str]:
+def guess_decoder_inputs(skeleton: Skeleton, timed: Collection[str]) -> list[str]:
     """Inputs that feed the sequence of a layer with a handed state, and no such state.
+
+    Those without a time axis, a speaker's vector say, are no steps: the encoder hands them over.
+
+    Args:
+        skeleton: of the whole model.
+        timed: names of the graph inputs with a time axis of open length.
 
     Raises:
         Cannot: no state is handed from one recurrent layer to another, or the decoder has no
-            input of its own.
+            input of its own to be stepped with.
     """
     graph = skeleton.model.graph
     heirs = list(_heirs(skeleton))
@@ -90,7 +96,14 @@ def guess_decoder_inputs(skeleton: Skeleton) -> list[str]:
         name = skeleton.layer_spec(heirs[0]).name
         reason = "its sequence is made by the encoder: it has no input to be stepped with"
         raise Cannot(reason, name)
-    return found
+    stepped = [name for name in found if name in timed]
+    if not stepped:
+        raise Cannot(
+            f"no input that it alone reads ({', '.join(found)}) has a time axis of open length to "
+            "be stepped along; decoder_inputs= names others",
+            skeleton.layer_spec(heirs[0]).name,
+        )
+    return stepped
 
 
 def split(skeleton: Skeleton, decoder_inputs: Sequence[str], again: Collection[str] = ()) -> Halves:
@@ -235,7 +248,7 @@ def _crossing(skeleton: Skeleton, late: Set[ir.Node | None], own: Set[ir.Value])
     values = [*(v for v in graph.inputs if v in sources)]
     values += [v for node in graph if node in made and node not in late for v in node.outputs]
     found: list[_Crossing] = []
-    taken: set[str] = set()
+    taken = {str(v.name) for v in (*graph.inputs, *graph.outputs)}
     holders = _holders(graph)
     for value in values:
         uses = [(u.node, u.idx) for u in value.uses() if holders.get(u.node, u.node) in late]
@@ -287,7 +300,7 @@ def _state_name(skeleton: Skeleton, use: _Use) -> str:
 def _context_name(skeleton: Skeleton, value: ir.Value) -> str:
     producer = value.producer()
     if producer is None:
-        return _clean(str(value.name))
+        return _clean(f"{value.name}_context")
     if producer.domain == DOMAIN:
         kind = "outputs" if value.index() == 0 else "last" if value.index() == 1 else "state"
         return _clean(f"{skeleton.any_spec(producer).name}_{kind}")

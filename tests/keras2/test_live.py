@@ -142,7 +142,11 @@ def test_stacked_cells_of_several_kinds(prove: Prove) -> None:
 
 
 def test_states_in_reverse_order(prove: Prove) -> None:
-    """Such a stack is one cell of its own, which steps its standard cells inside the loop."""
+    """Such a stack is one cell of its own, which steps its standard cells inside the loop.
+
+    The cells are of one size: tf_keras hands them the reversed states as they are, so that it
+    cannot build others.
+    """
     cells = L.StackedRNNCells([L.GRUCell(4), L.GRUCell(4)], reverse_state_order=True)
     model = functional(L.RNN(cells, return_state=True))
     artifact = prove(model, GRU=2, scan=1, streams=True)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import rnnport
 from rnnport.errors import ConversionError, MissingSignature, ModelFileError, UsageError
+from tests.tf1.conftest import legacy
 
 v1 = tf.compat.v1
 SIGNATURE = [tf.TensorSpec([None, 3], tf.float32)]
@@ -109,6 +110,67 @@ def test_no_checkpoint_there(tmp_path: Path) -> None:
     assert subject == f"checkpoint {tmp_path / 'nothing'}"
     assert expected == "what tf.compat.v1.train.Saver.save wrote"
     assert remedy.startswith("pass the path without .index")
+
+
+@pytest.mark.parametrize("ending", [".index", ".meta", ".data-00000-of-00001"])
+def test_a_file_of_a_checkpoint_in_place_of_its_prefix(ending: str, tmp_path: Path) -> None:
+    prefix = saved(tmp_path, {"w": (3, 2), "b": (2,)})
+    ((subject, received, expected, remedy),) = refused(
+        ModelFileError,
+        model=dense,
+        out=tmp_path / "out",
+        input_signature=SIGNATURE,
+        checkpoint=f"{prefix}{ending}",
+    )
+    assert subject == f"checkpoint {prefix}{ending}"
+    assert (received == "no variables") == (ending == ".index")
+    assert expected == "what tf.compat.v1.train.Saver.save wrote"
+    assert remedy == f"pass the prefix that all files of the checkpoint share: {prefix}"
+
+
+def test_a_variable_made_once_for_all_calls(tmp_path: Path) -> None:
+    kept: list[Any] = []
+
+    def keeping(x: Any) -> Any:
+        if not kept:
+            kept.append(v1.get_variable("kept/w", [3, 2]))
+        return x @ kept[0]
+
+    reasons = refused(
+        ConversionError, model=keeping, out=tmp_path / "out", input_signature=SIGNATURE
+    )
+    assert reasons == [foreign("keeping", "kept/w")]
+
+
+def test_a_cell_made_outside_of_the_function(tmp_path: Path) -> None:
+    code = f"""
+import tensorflow.compat.v1 as tf
+import rnnport
+cell = tf.nn.rnn_cell.LSTMCell(4)
+def model(x):
+    return tf.nn.dynamic_rnn(cell, x, dtype=tf.float32)[0]
+try:
+    rnnport.export(
+        model, {str(tmp_path / "out")!r}, input_signature=[tf.TensorSpec([None, None, 3])]
+    )
+except rnnport.errors.ConversionError as error:
+    print(*error.reasons)
+"""
+    done = legacy("-c", code)
+    assert done.returncode == 0, done.stderr[-2000:]
+    subject, received, expected, remedy = foreign("model", "rnn/lstm_cell/kernel")
+    assert done.stdout.strip() == (
+        f"{subject} | received: {received} | expected: {expected} | remedy: {remedy}"
+    )
+
+
+def foreign(name: str, tensor: str) -> tuple[str, str, str, str]:
+    return (
+        f"function {name!r}",
+        f"{tensor!r}, which an earlier call of the function or other code made in its graph",
+        "every cell, layer and variable made anew by each call: each has a graph of its own",
+        "make the cells and layers inside the function, and let it keep none",
+    )
 
 
 def test_no_signature(tmp_path: Path) -> None:

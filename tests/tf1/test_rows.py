@@ -12,6 +12,15 @@ import rnnport
 from rnnport.artifact.load import Artifact
 from tests.tf1.conftest import legacy
 
+# Loops that are more than a cell run over a sequence.
+LEFT = [
+    "t6_raw_fed_back",
+    "t6_raw_scaled",
+    "t6_raw_reversed",
+    "t6_raw_read_and_fed_back",
+    "t6_raw_stops_by_its_output",
+    "t6_raw_silent_after_two_steps",
+]
 # Operators of model.onnx; whether it streams.
 ROWS: dict[str, tuple[dict[str, int], bool]] = {
     "t1_basic_rnn_by_hand": ({"RNN": 1}, False),
@@ -57,6 +66,9 @@ ROWS: dict[str, tuple[dict[str, int], bool]] = {
     "t6_state_saving_custom": ({"Scan": 1}, False),
     "t6_raw_custom": ({"Scan": 1}, False),
     "t6_custom_by_hand": ({}, False),
+    "t6_raw_guarded_the_other_way": ({"GRU": 1}, False),
+    "t6_raw_begins_in_any_case": ({"GRU": 1}, False),
+    **dict.fromkeys(LEFT, ({"Loop": 1, "If": 2}, False)),
     "t6_raw_fed_back": ({"Loop": 1}, False),
     "t7_nas_cell": ({"Scan": 1}, True),
     "t7_nas_cell_lengths": ({"Scan": 1}, False),
@@ -123,7 +135,7 @@ def test_row_is_fused(exported: Path, row: str) -> None:
     assert manifest.source["framework"].startswith("tensorflow 2.")
     assert manifest.notes == NOTES.get(row, [])
     left = "tf2onnx" in [layer.lowering for layer in manifest.layers]
-    assert left == (row == "t6_raw_fed_back")
+    assert left == (row in LEFT)
 
 
 @pytest.mark.parametrize("row", [row for row, (_, streams) in ROWS.items() if streams])
@@ -140,8 +152,9 @@ def test_row_streams_from_the_sessions_start(exported: Path, row: str) -> None:
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), expected[0], rtol=0, atol=1e-5)
 
 
-def test_a_raw_loop_that_feeds_itself_stays_one(exported: Path) -> None:
-    (layer,) = opened(exported, "t6_raw_fed_back").manifest.layers
+@pytest.mark.parametrize("row", LEFT)
+def test_a_raw_loop_that_does_more_stays_one(exported: Path, row: str) -> None:
+    (layer,) = opened(exported, row).manifest.layers
     assert layer.reason == "raw_rnn's function does more than run the cell over a sequence"
 
 

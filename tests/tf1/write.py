@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import rnnport
-from tests.tf1 import custom_models, models  # noqa: F401  they fill CASES
+from tests.tf1 import custom_models, models, raw_models  # noqa: F401  they fill CASES
 from tests.tf1.cases import CASES, KEPT, Case, arrays
 
 v1 = tf.compat.v1

@@ -14,7 +14,7 @@ from keras import tree
 from rnnport.capture import layers
 from rnnport.capture.context import OpaqueLayer, TraceContext
 from rnnport.capture.conv_lstm import conv_lstm_start, is_conv_lstm
-from rnnport.capture.framework import as_written
+from rnnport.capture.framework import as_written, starts_by_itself
 from rnnport.capture.keras2.cudnn import is_cudnn, standing_in
 from rnnport.capture.keras2.dropout import masks_aside
 from rnnport.capture.keras2.stateless import zero_start
@@ -49,6 +49,8 @@ def rnn_call(
         context.opaque.append(OpaqueLayer(layer.name, type(layer).__name__, reason))
         with context.standing_aside():
             return _swapped(layer, as_keras())
+    if states is None and starts_by_itself(layer):
+        states = layer.get_initial_state(sequence)
     if layer.time_major:
         sequence = tree.map_structure(_swap, sequence)
         mask = None if mask is None else _swap(tree.flatten(mask)[0])
@@ -128,7 +130,9 @@ def conv_rnn_call(
             return original(
                 layer, inputs, mask=mask, training=training, initial_state=initial_state
             )
-    if states is None:
+    if states is None and starts_by_itself(layer):
+        states = layer.get_initial_state(sequence)
+    elif states is None:
         states = conv_lstm_start(layer.cell, sequence)
     outputs = layers.rnn_call(context, original, layer, sequence, states, mask, training)
     return list(outputs) if isinstance(outputs, tuple) else outputs

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 
 from rnnport.building import Built, write_form
@@ -15,12 +13,9 @@ from rnnport.graph.decode_loop import IDS
 from rnnport.graph.finish import describe
 from rnnport.graph.generate import greedy_graph
 from rnnport.graph.generate_beam import SCORES, beam_graph
-from rnnport.parity.compare import compare
-from rnnport.parity.plain_search import Halves, plain_beam, plain_greedy
+from rnnport.parity.checks.generation import compare_searches, scale_of, search_cases
+from rnnport.parity.plain_search import Halves
 from rnnport.parity.subject import run_form
-from rnnport.parity.tolerance import TOLERANCES
-from rnnport.runtime.scores import Scale
-from rnnport.samples import MASK_KINDS, draw, masks_anything
 from rnnport.spec import Check, Form, Generate, Port
 from rnnport.step_ports import is_odd, last_size, scored_output, step_time
 from rnnport.versions import VERSION
@@ -28,8 +23,6 @@ from rnnport.versions import VERSION
 __all__ = ["GENERATE_FILE", "build_generate"]
 
 GENERATE_FILE = "generate.onnx"
-
-_ROWS = 4
 
 
 def build_generate(
@@ -55,20 +48,20 @@ def build_generate(
     scores = _scores(wish, decoder[1])
     runs = [run_form(folder / form.record.file, form) for _, form in (encoder, decoder)]
     halves = Halves(runs[0], runs[1], decoder[1], scores.name)
-    cases = _cases(encoder[1].inputs, built)
+    cases = search_cases(encoder[1].inputs, max(built.plan.sizes.values(), default=1))
     graphs, form = (encoder[0].clone(), decoder[0].clone()), decoder[1]
     inputs = encoder[1].inputs
     outputs = [Port(name=IDS, dtype="int64", shape=["B", "N"])]
-    scale = Scale(logits=True)
+    logits = scale_of(wish, halves, cases).logits
     if wish.beam_width > 1:
-        scale = Scale.of(np.concatenate([halves.first(wish.start, x) for _, x in cases]), None)
-        model = beam_graph(*graphs, form, wish, logits=scale.logits)
+        model = beam_graph(*graphs, form, wish, logits=logits)
         outputs.append(Port(name=SCORES, dtype="float64", shape=["B"]))
     else:
         model = greedy_graph(*graphs, form, wish)
     describe(model, inputs, outputs, _facts(wish, encoder[0]), VERSION)
     written = write_form(model, folder / GENERATE_FILE, inputs, outputs)
-    return written, _prove(wish, scale, halves, written, cases, folder)
+    run = run_form(folder / GENERATE_FILE, written)
+    return written, compare_searches(wish, logits, halves, run, cases)
 
 
 def _facts(wish: Generate, encoder: ir.Model) -> dict[str, str]:
@@ -126,38 +119,3 @@ def _vocabulary_reasons(wish: Generate, known: int, vocabulary: int) -> Iterator
     if wish.beam_width > vocabulary:
         expected = f"at most {vocabulary}, the size of the vocabulary"
         yield Reason("generate", f"beam_width {wish.beam_width}", expected, "lower it")
-
-
-def _cases(inputs: Sequence[Port], built: Built) -> list[tuple[str, dict[str, Any]]]:
-    """Sources with every kind of mask the model knows, by a name."""
-    kinds = MASK_KINDS if masks_anything(inputs) else ("none",)
-    smallest = max(built.plan.sizes.values(), default=1)
-    letters = list(dict.fromkeys(a for p in inputs for a in p.shape if isinstance(a, str)))
-    cases = []
-    for seed, mask in enumerate(kinds):
-        sizes = {a: 5 + seed + i + smallest for i, a in enumerate(letters)} | {"B": _ROWS}
-        told = " ".join(f"{a}={n}" for a, n in sizes.items())
-        name = f"generate, {mask} mask, {told}"
-        cases.append((name, draw(inputs, sizes, mask=mask, seed=seed)))
-    return cases
-
-
-def _prove(
-    wish: Generate,
-    scale: Scale,
-    halves: Halves,
-    form: Form,
-    cases: Sequence[tuple[str, dict[str, Any]]],
-    folder: Path,
-) -> list[Check]:
-    run = run_form(folder / form.record.file, form)
-    checks = []
-    for name, inputs in cases:
-        received = run(inputs)
-        if wish.beam_width == 1:
-            ids = plain_greedy(wish, halves, inputs)
-        else:
-            ids, scores = plain_beam(wish, halves, inputs, logits=scale.logits)
-            checks.append(compare(name, SCORES, scores, received[SCORES], TOLERANCES["stream"]))
-        checks.append(compare(name, IDS, ids, received[IDS], 0.0))
-    return checks

@@ -18,6 +18,7 @@ from rnnport.parity.checks.accuracy import accuracies, check_accuracy
 from rnnport.parity.checks.axes import check_axes
 from rnnport.parity.checks.determinism import check_determinism
 from rnnport.parity.checks.fresh import Reference, check_fresh
+from rnnport.parity.checks.generation import check_generation
 from rnnport.parity.checks.golden import check_golden, compare_golden, run_golden
 from rnnport.parity.checks.halves import check_halves
 from rnnport.parity.checks.isolation import check_isolation
@@ -129,6 +130,7 @@ def _answers(
         ("streaming", lambda: check_stream(subject)),
         ("round trip", lambda: check_round_trip(subject)),
         ("hand-off", lambda: check_halves(subject)),
+        ("generation", lambda: check_generation(subject)),
         ("accuracy", lambda: check_accuracy(found, subject.golden, subject.tolerance)),
     ]
     asked = [

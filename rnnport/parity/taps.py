@@ -20,8 +20,10 @@ __all__ = ["run_layers", "with_outputs"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
-# Field numbers in onnx.proto: ModelProto.graph, GraphProto.output, ValueInfoProto.name.
-_GRAPH, _OUTPUT, _NAME = 7, 12, 1
+# Field numbers in onnx.proto: ModelProto.graph, GraphProto.output, ValueInfoProto.name and .type.
+_GRAPH, _OUTPUT, _NAME, _TYPE = 7, 12, 1, 2
+# TypeProto.tensor_type.elem_type = FLOAT, of any shape.
+_FLOAT = bytes([1 << 3 | 2, 2, 1 << 3, 1])
 
 
 def run_layers(
@@ -48,8 +50,10 @@ def run_layers(
 
 
 def with_outputs(model: bytes, names: Iterable[str]) -> bytes:
-    """A serialised ModelProto whose graph has these values among its outputs."""
-    outputs = b"".join(_field(_OUTPUT, _field(_NAME, name.encode())) for name in names)
+    """A serialised ModelProto whose graph has these float32 values among its outputs."""
+    outputs = b"".join(
+        _field(_OUTPUT, _field(_NAME, name.encode()) + _field(_TYPE, _FLOAT)) for name in names
+    )
     return model + _field(_GRAPH, outputs)
 
 

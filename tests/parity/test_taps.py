@@ -30,6 +30,7 @@ def test_what_is_appended_is_what_onnx_would_write() -> None:
     data = with_outputs(lstm_model().SerializeToString(), ["yt", "x" * 300])
     read = onnx.ModelProto.FromString(data)
     assert [value.name for value in read.graph.output] == ["y", "yt", "x" * 300]
+    assert read.graph.output[1].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     assert len(read.graph.node) == len(lstm_model().graph.node)
 
 

@@ -1,4 +1,4 @@
-"""generate.onnx against a plain loop over encoder.onnx and decoder.onnx, token for token (law 5)."""
+"""generate.onnx against a plain loop over the two halves, token for token (DESIGN.md, law 5)."""
 
 from __future__ import annotations
 

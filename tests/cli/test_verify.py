@@ -11,6 +11,7 @@ from rnnport.cli import quiet
 from rnnport.cli.main import app
 from rnnport.parity.report import ParityReport
 from rnnport.spec import Check
+from tests.backends import needs, providers
 from tests.tiny import lstm_artifact
 
 
@@ -42,6 +43,25 @@ def test_refusals_are_2(lstm_folder: Path, words: list[str], kind: str) -> None:
     result = CliRunner().invoke(app, ["verify", str(lstm_folder), "--json", *words])
     assert result.exit_code == 2, result.output
     assert json.loads(result.stdout)["kind"] == kind
+
+
+@pytest.mark.parametrize("provider", providers("openvino", "reference", "web"))
+def test_on_another_runtime(lstm_folder: Path, provider: str) -> None:
+    result = CliRunner().invoke(app, ["verify", str(lstm_folder), "--provider", provider])
+    assert result.exit_code == 0, result.output
+    assert f"✓ tiny on {provider}: all 2 checks passed" in result.stdout
+
+
+@needs("openvino")
+def test_a_runtime_that_lacks_something_is_2(tmp_path: Path) -> None:
+    folder = lstm_artifact(tmp_path / "out", lengths=True).path
+    assert CliRunner().invoke(app, ["verify", str(folder)]).exit_code == 0
+    words = ["verify", str(folder), "--provider", "openvino", "--json"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2, result.output
+    answer = json.loads(result.stdout)
+    assert answer["kind"] == "ProviderLacks"
+    assert "LSTM: ignores sequence_lens without an error" in result.stdout
 
 
 def test_a_model_is_handed_on(lstm_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,8 +41,8 @@ def leaf(name: str) -> Structure:
     return Structure(kind="leaf", name=name)
 
 
-def lstm_model(scale: float = 1.0) -> onnx.ModelProto:
-    """x (B, T, 3) to y (B, T, 4), through one LSTM op."""
+def lstm_model(scale: float = 1.0, *, lengths: bool = False) -> onnx.ModelProto:
+    """x (B, T, 3) to y (B, T, 4), through one LSTM op; with lengths, all of them are T."""
     rng = np.random.default_rng(5)
     weights = {
         "W": scale * rng.standard_normal((1, 4 * UNITS, FEATURES)).astype(np.float32),
@@ -51,10 +51,21 @@ def lstm_model(scale: float = 1.0) -> onnx.ModelProto:
     }
     nodes = [
         helper.make_node("Transpose", ["x"], ["xt"], perm=[1, 0, 2]),
-        helper.make_node("LSTM", ["xt", "W", "R"], ["yt"], hidden_size=UNITS),
+        helper.make_node(
+            "LSTM", ["xt", "W", "R", *["", "lens"] * lengths], ["yt"], hidden_size=UNITS
+        ),
         helper.make_node("Squeeze", ["yt", "axis"], ["ys"]),
         helper.make_node("Transpose", ["ys"], ["y"], perm=[1, 0, 2]),
     ]
+    if lengths:
+        weights["batch"], weights["steps"] = np.array([0], np.int64), np.array([1], np.int64)
+        nodes[1:1] = [
+            helper.make_node("Shape", ["x"], ["sizes"]),
+            helper.make_node("Gather", ["sizes", "batch"], ["b"]),
+            helper.make_node("Gather", ["sizes", "steps"], ["t"]),
+            helper.make_node("Expand", ["t", "b"], ["wide"]),
+            helper.make_node("Cast", ["wide"], ["lens"], to=TensorProto.INT32),
+        ]
     return make_model(nodes, [X], [Y], weights)
 
 
@@ -76,11 +87,12 @@ def lstm_artifact(
     scale: float = 1.0,
     overwrite: bool = False,
     drift: float = 0.0,
+    lengths: bool = False,
     fixed_axes: list[FixedAxis] | None = None,
 ) -> Artifact:
     """An artifact of lstm_model; drift is added to every golden output."""
     with staging(out, overwrite=overwrite) as draft:
-        model = lstm_model(scale)
+        model = lstm_model(scale, lengths=lengths)
         onnx.save(model, draft.folder / "model.onnx")
         cases = golden_cases(model, [X], drift)
         write_golden(draft.folder / GOLDEN_FILE, cases)

@@ -14,6 +14,7 @@ import numpy as np
 from rnnport.errors import ProviderLacks, ProviderUnavailable
 from rnnport.runtime.backends.base import Array, RunFailed, Value
 from rnnport.runtime.backends.graph_nodes import graph_nodes
+from rnnport.runtime.backends.openvino_ids import id_bounds, out_of_range
 from rnnport.runtime.backends.openvino_lacks import last_words, openvino_lacks
 from rnnport.spec import Lack
 
@@ -85,6 +86,7 @@ class OpenVinoSession:
             options["INFERENCE_NUM_THREADS"] = threads
         try:
             model = _core().read_model(str(path))
+            self._bounds = id_bounds(model)
             self._compiled = _core().compile_model(model, "CPU", options)
         except Exception as error:
             raise ProviderLacks.of(
@@ -108,7 +110,7 @@ class OpenVinoSession:
         """Run once; see Session.
 
         Raises:
-            RunFailed: names or dtypes do not fit, or OpenVINO refused.
+            RunFailed: names, dtypes or ids do not fit, or OpenVINO refused.
         """
         arrays = self._checked(feeds)
         wanted = [v.name for v in self._outputs] if names is None else list(names)
@@ -135,4 +137,6 @@ class OpenVinoSession:
             if array.dtype != known[name]:
                 detail = f"input {name!r} as {array.dtype}, where it takes {known[name]}"
                 raise RunFailed(self._runtime, detail)
+        if detail := out_of_range(self._bounds, arrays):
+            raise RunFailed(self._runtime, detail)
         return arrays

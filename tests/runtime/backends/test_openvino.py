@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from rnnport.errors import ProviderLacks, ProviderUnavailable
 from rnnport.parity.tolerance import TOLERANCES
@@ -200,6 +200,40 @@ def test_runs_from_several_threads(tmp_path: Path) -> None:
     for a, b in zip(alone, together, strict=True):
         for one, other in zip(a, b, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def gather_model(*between: str) -> onnx.ModelProto:
+    """ids (N,) int64 through some operators to rows of a table of 5."""
+    names = ["ids", *(f"v{n}" for n in range(len(between)))]
+    attributes, extra = {"Cast": {"to": TensorProto.INT32}}, {"Unsqueeze": ["axis"]}
+    nodes = [
+        helper.make_node(op, [a, *extra.get(op, [])], [b], **attributes.get(op, {}))
+        for op, a, b in zip(between, names, names[1:], strict=False)
+    ]
+    nodes.append(helper.make_node("Gather", ["table", names[-1]], ["y"]))
+    table = np.arange(1, 6, dtype=np.float32)[:, None]
+    graph = helper.make_graph(
+        nodes,
+        "table",
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["N"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(table, "table"), numpy_helper.from_array(np.array([1]), "axis")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+@pytest.mark.parametrize("between", [(), ("Cast",), ("Cast", "Unsqueeze", "Identity")], ids=str)
+def test_ids_out_of_range_are_refused_as_onnxruntime_does(
+    between: tuple[str, ...], tmp_path: Path
+) -> None:
+    """By itself OpenVINO gives zeros, and takes 2³² + 1 for 1."""
+    session = open_session(saved(gather_model(*between), tmp_path), "openvino")
+    (y,) = session.run(None, {"ids": np.array([0, 4, -1, -5])})
+    assert y.ravel().tolist() == [1, 5, 5, 1]
+    for wrong in (5, -6, 2**32 + 1):
+        with pytest.raises(RunFailed) as caught:
+            session.run(None, {"ids": np.array([1, wrong])})
+        assert caught.value.detail == f"input 'ids' holds {wrong}, which is not within [-5, 4]"
 
 
 def test_openvino_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:

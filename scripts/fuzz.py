@@ -16,8 +16,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rich.console import Console
 from rich.progress import Progress
@@ -27,6 +26,7 @@ from tests.sweep.case_file import CORPUS, name_of, read_case, write_case
 from tests.sweep.fault import Fault
 from tests.sweep.search import FAMILIES, Found, Tally, drawn, search
 
+ROOT = Path(__file__).resolve().parent.parent
 RARE = 10
 
 

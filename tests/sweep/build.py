@@ -46,8 +46,8 @@ def _builder(code: Code) -> Callable[[], Any]:
     """
     own = pieces.OWN[code.framework]
     given = {name: own[name] for name in code.needed if name in own}
-    imports = [pieces.IMPORTS[name] for name in code.needed if name in pieces.IMPORTS]
-    text = "\n".join([*pieces.header(code.framework), *imports, code.text()])
+    top = [*pieces.header(code.framework), *pieces.imports(code.needed)]
+    text = "\n".join([*top, code.text()])
     build: Callable[[], Any] = run_source(text, given)["build"]
     return build
 

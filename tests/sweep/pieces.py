@@ -56,7 +56,7 @@ OWN: dict[str, dict[str, Any]] = {
 
 _V1 = "from tf_keras.src.layers.rnn.{0}_v1 import {1} as {1}V1"
 _CUDNN = "from tf_keras.src.layers.rnn.cudnn_{0} import {1}"
-IMPORTS = {
+_IMPORTS = {
     "LSTMV1": _V1.format("lstm", "LSTM"),
     "GRUV1": _V1.format("gru", "GRU"),
     "CuDNNLSTM": _CUDNN.format("lstm", "CuDNNLSTM"),
@@ -72,18 +72,21 @@ def header(framework: str) -> list[str]:
     return [*common, "import keras", "from keras import ops", "", "L = layers = keras.layers"]
 
 
-def source(framework: str, names: list[str], package: str) -> str:
-    """Import lines and definitions of the pieces of these names.
+def imports(names: list[str]) -> list[str]:
+    """Import lines of the layers that Keras 2 keeps to itself."""
+    return [_IMPORTS[name] for name in names if name in _IMPORTS]
+
+
+def sources(framework: str, names: list[str], package: str) -> list[str]:
+    """Definitions of the pieces of these names.
 
     Args:
         framework: "keras" or "tf_keras".
         names: of pieces.
         package: under which they are registered, so that Keras can copy layers of them.
     """
-    imports = [IMPORTS[name] for name in names if name in IMPORTS]
     own = OWN[framework]
-    found = [_plain(inspect.getsource(own[n]), framework, package) for n in names if n in own]
-    return "\n\n\n".join(["\n".join(imports), *found] if imports else found)
+    return [_plain(inspect.getsource(own[n]), framework, package) for n in names if n in own]
 
 
 def _plain(text: str, framework: str, package: str) -> str:

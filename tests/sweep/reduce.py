@@ -62,14 +62,17 @@ def _smaller(case: C) -> Iterator[C]:
     nested = [name for name in names if isinstance(getattr(case, name), tuple)]
     for name in nested:
         yield from _fewer(case, name)
-    plain = {name: simplest(case, name) for name in names if name not in nested}
-    yield replace(case, **plain)  # type: ignore[type-var]
+    least = {name: simplest(case, name) for name in names if name not in nested}
+    changed = [name for name in least if name in case.changed()]
+    for kept in (None, *changed):  # most faults need one option, or one here and one inside
+        reset = {name: least[name] for name in changed if name != kept}
+        yield replace(case, **reset)  # type: ignore[type-var]
     for name in nested:
         yield from _changed_inside(case, name)
-    for name, value in plain.items():
-        yield replace(case, **{name: value})  # type: ignore[type-var]
-    for name, value in plain.items():
-        yield from _halved(case, name, value)
+    for name in changed:
+        yield replace(case, **{name: least[name]})  # type: ignore[type-var]
+    for name in changed:
+        yield from _halved(case, name, least[name])
 
 
 def _fewer(case: C, name: str) -> Iterator[C]:

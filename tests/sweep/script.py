@@ -27,10 +27,16 @@ from pathlib import Path
 '''
 
 _MAIN = '''
-def check(folder):
-    """Whether the model exports, and does what TensorFlow does."""
+def drawn():
+    """The model with its weights."""
     model = build()
     {weights}
+    return model
+
+
+def check(folder):
+    """Whether the model exports, and does what TensorFlow does."""
+    model = drawn()
     artifact = rnnport.export(model, folder / "out", target={target!r})
     manifest = artifact.manifest
     operators = manifest.forms["model"].op_counts
@@ -61,10 +67,10 @@ def script(case: Case, fault: Fault) -> str:
     seen = " ".join(fault.text.split())[:600].replace("\\", "/").replace('"""', "'''")
     parts = [
         _HEAD.format(kind=fault.kind, seen=seen, case=case),
-        "\n".join(pieces.header(code.framework)),
-        "\nimport rnnport\n",
+        "\n".join([*pieces.header(code.framework), "", "import rnnport"]),
+        *pieces.imports(code.needed),
         _imports_of(fault),
-        *_spaced(pieces.source(code.framework, code.needed, package)),
+        *_spaced(pieces.sources(code.framework, code.needed, package)),
         *_spaced([inspect.getsource(draw_weights), *_law(fault), code.text()]),
         _MAIN.format(
             weights=_weights(case, fault), target=case.target, demands=_demands(case, fault)

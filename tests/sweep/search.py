@@ -98,6 +98,10 @@ def drawn(family: str, n: int, seed: int) -> Iterator[Case]:
 def part(family: str, n: int, seed: int) -> list[Case]:
     """What Hypothesis draws in one go, like ones among them."""
     cases: list[Case] = []
+
+    def note(case: Case) -> None:
+        cases.append(case)
+
     asked = settings(
         max_examples=n,
         deadline=None,
@@ -105,7 +109,7 @@ def part(family: str, n: int, seed: int) -> list[Case]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    hypothesis.seed(seed)(asked(given(FAMILIES[family]())(cases.append)))()
+    hypothesis.seed(seed)(asked(given(FAMILIES[family]())(note)))()
     return cases
 
 
@@ -114,6 +118,7 @@ def search(
     *,
     shrink: float = 120.0,
     out: Path | None = None,
+    enough: int | None = None,
     told: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
     """Check every case; of failures of one kind the first is made small and written out.
@@ -122,6 +127,7 @@ def search(
         cases: the models.
         shrink: seconds for making one failure small; 0 leaves it as it is.
         out: receives scripts; None writes none.
+        enough: stops after so many failures.
         told: called after every case.
     """
     tally = Tally()
@@ -137,6 +143,8 @@ def search(
                     found = small(found, fault, shrink, out, Path(name) / "small")
                 tally.failures.append(found)
             told(tally)
+            if len(tally.failures) == enough:
+                break
     return tally
 
 

@@ -59,7 +59,7 @@ def randomise(model: Any, case: Stack | Pair) -> Recipe:
         return recipe
     rng = np.random.default_rng(case.seed)
     for _ in range(20):
-        outputs = _outputs(model)
+        outputs = outputs_of(model)
         if any(_is_dead(y) for y in outputs):
             recipe = Recipe(recipe.seed + 1, 0.4, opening=True)
         elif not _is_steady(model, outputs, rng):
@@ -84,14 +84,14 @@ def _is_steady(model: Any, outputs: list[np.ndarray], rng: np.random.Generator) 
     for weight, value in zip(model.trainable_weights, kept, strict=True):
         towards = rng.choice(np.array([-np.inf, np.inf], np.float32), value.shape)
         weight.assign(np.nextafter(value, towards))
-    moved = _outputs(model)
+    moved = outputs_of(model)
     for weight, value in zip(model.trainable_weights, kept, strict=True):
         weight.assign(value)
     pairs = zip(outputs, moved, strict=True)
     return all(np.abs(m - y).max() <= _STEADY * max(1.0, np.abs(y).max()) for y, m in pairs)
 
 
-def _outputs(model: Any) -> list[np.ndarray]:
+def outputs_of(model: Any) -> list[np.ndarray]:
     """What the model gives over as many steps as are compared; its states are left alone."""
     rng, source = np.random.default_rng(0), open_source(model)
     inputs = {}

@@ -9,7 +9,7 @@ from typing import Any
 import rnnport
 from rnnport.artifact.load import Artifact
 from tests.sweep.build import Case, build
-from tests.sweep.expected import scan_expected, streams_expected
+from tests.sweep.expected import scan_expected, scan_needed, streams_expected
 from tests.sweep.fault import demand, demand_passed, stage
 from tests.sweep.halves import check_halves
 from tests.sweep.stack import Stack
@@ -64,6 +64,7 @@ def _check_stack(stack: Stack, artifact: Artifact, streamed: Callable[[float], N
     manifest = artifact.manifest
     ops: dict[str, Any] = manifest.forms["model"].op_counts
     demand("Scan" not in ops or scan_expected(stack), "operators: Scan", (ops, manifest.layers))
+    demand("Scan" in ops or not scan_needed(stack), "operators: no Scan", (ops, manifest.layers))
     streamable = manifest.streamable
     # An unrolled layer fixes the length only where others hold it to what was traced.
     if not any(layer.unroll for layer in stack.layers):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from tests.sweep.layer_code import single_cell
 from tests.sweep.pair import Pair
-from tests.sweep.stack import CONVOLUTIONAL, DISTRIBUTED, OTHER, SATURATING, UNFUSED, Layer, Stack
+from tests.sweep.stack import (
+    CONVOLUTIONAL,
+    DISTRIBUTED,
+    OTHER,
+    SATURATING,
+    STANDARD,
+    UNFUSED,
+    Layer,
+    Stack,
+)
 
 _LOOKING_AHEAD = ("Conv1D", "MaxPooling", "AveragePooling")
 
@@ -21,6 +30,12 @@ def scan_expected(case: Stack | Pair) -> bool:
         if case.masked and layer.recurrent_activation not in SATURATING:
             return True
     return False
+
+
+def scan_needed(stack: Stack) -> bool:
+    """Whether no fused operator computes some layer right, over all numbers."""
+    standard = [layer for layer in stack.layers if layer.kind in STANDARD]
+    return any(layer.activation in UNFUSED for layer in standard)
 
 
 def streams_expected(stack: Stack) -> bool:

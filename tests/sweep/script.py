@@ -8,7 +8,7 @@ import inspect
 from tests.sweep import halves, pieces, stepper
 from tests.sweep.build import Case, build_with_recipe, written
 from tests.sweep.drawn_weights import draw_weights
-from tests.sweep.expected import scan_expected, streams_expected
+from tests.sweep.expected import scan_expected, scan_needed, streams_expected
 from tests.sweep.fault import Fault
 from tests.sweep.stack import Stack
 
@@ -117,6 +117,8 @@ def _demands(case: Case, fault: Fault) -> str:
     lines = ['assert not {"Loop", "If"} & set(operators), operators']
     if not scan_expected(case):
         lines.append('assert "Scan" not in operators, operators')
+    if isinstance(case, Stack) and scan_needed(case):
+        lines.append('assert "Scan" in operators, operators')
     if isinstance(case, Stack) and not any(layer.unroll for layer in case.layers):
         lines.append(f"assert manifest.streamable.ok is {streams_expected(case)}")
     if not isinstance(case, Stack):

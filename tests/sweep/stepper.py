@@ -14,7 +14,9 @@ from rnnport.parity.tolerance import TOLERANCES
 from rnnport.samples import MASK_KINDS, draw
 
 
-def check_stepper(folder: Path, seed: int, streamed: Callable[[float], None]) -> None:
+def check_stepper(
+    folder: Path, seed: int, streamed: Callable[[float], None] = lambda ratio: None
+) -> None:
     """The streaming law through the public API: whole, random chunks, single steps."""
     runner = rnnport.load(folder, provider="cpu")
     model, form = runner.manifest.forms["model"], runner.manifest.forms["stream"]

@@ -1,17 +1,16 @@
-"""Export random recurrent models and compare each with TensorFlow; counts every option drawn."""
+"""Export random recurrent models and compare each with TensorFlow; counts every option drawn.
+
+The first failure of each kind is made as small as it goes and written as a script of its own.
+"""
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import multiprocessing
 import os
 import sys
-import tempfile
 import time
 import warnings
-from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -19,100 +18,56 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import hypothesis
-from hypothesis import HealthCheck, Phase, given, settings
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests import sweep, sweep_draw
+from tests.sweep.case_file import CORPUS, name_of, read_case, write_case
+from tests.sweep.fault import Fault
+from tests.sweep.search import FAMILIES, Found, Tally, drawn, search
 
+ROOT = Path(__file__).resolve().parent.parent
 RARE = 10
-# Hypothesis draws like models one after another. Anew after so many, options mix; every start gives
-# the simplest model again, which counts once.
-PART = 25
 
 
-class Tally:
-    """What was drawn and how it went."""
-
-    def __init__(self) -> None:
-        self.drawn = 0
-        self.options: Counter[tuple[str, str]] = Counter()
-        self.failures: list[tuple[sweep_draw.Stack, str]] = []
-        self.worst = 0.0
-        self.streamed = self.bit_equal = 0
-        self.worst_streamed = 0.0
-
-    def see(self, ratio: float) -> None:
-        self.worst = max(self.worst, ratio)
-
-    def stream(self, ratio: float) -> None:
-        self.streamed += 1
-        self.bit_equal += ratio == 0.0
-        self.worst_streamed = max(self.worst_streamed, ratio)
-
-    def add(self, other: Tally) -> None:
-        self.drawn += other.drawn
-        self.options += other.options
-        self.failures += other.failures
-        self.worst = max(self.worst, other.worst)
-        self.streamed += other.streamed
-        self.bit_equal += other.bit_equal
-        self.worst_streamed = max(self.worst_streamed, other.worst_streamed)
-
-
-def each(example: Callable[[sweep_draw.Stack], None], n: int, seed: int, causal: bool) -> None:
-    """Let Hypothesis draw n models."""
-    asked = settings(
-        max_examples=n,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    hypothesis.seed(seed)(asked(given(sweep_draw.stacks(causal=causal))(example)))()
-
-
-def run(n: int, seed: int, causal: bool = False) -> Tally:
+def run(n: int, seed: int, family: str, shrink: float, out: Path) -> Tally:
+    """One process's share."""
     warnings.simplefilter("ignore")
     console = Console()
-    tally = Tally()
-    seen: set[sweep_draw.Stack] = set()
-    with tempfile.TemporaryDirectory() as name, Progress(console=console) as progress:
+    with Progress(console=console) as progress:
         task = progress.add_task("random models", total=n)
+        shown = 0
 
-        def example(stack: sweep_draw.Stack) -> None:
-            if stack in seen or tally.drawn == n:
-                return
-            seen.add(stack)
-            tally.drawn += 1
-            tally.options.update(set(sweep_draw.options(stack)))
-            try:
-                sweep.check(stack, Path(name) / "out", tally.see, tally.stream)
-            except Exception as error:  # a refusal counts as a failure like any other
-                text = f"{type(error).__name__}: {error}"
-                tally.failures.append((stack, text))
-                console.print(f"[red]FAILED[/red] {stack}\n  {text}")
+        def told(tally: Tally) -> None:
+            nonlocal shown
+            for found in tally.failures[shown:]:
+                show(found, console)
+            shown = len(tally.failures)
             progress.advance(task)
             if not console.is_terminal and tally.drawn % 50 == 0:
                 console.print(f"{tally.drawn} of {n}, {len(tally.failures)} failed")
 
-        for number in itertools.count():
-            if tally.drawn == n:
-                break
-            each(example, PART, seed * 1000 + number, causal)
-    return tally
+        return search(drawn(family, n, seed), shrink=shrink, out=out, told=told)
 
 
-def spread(n: int, seed: int, jobs: int, causal: bool) -> Tally:
+def show(found: Found, console: Console) -> None:
+    console.print(f"[red]FAILED[/red] {found.kind}", highlight=False)
+    console.print(f"  {found.case!r}", markup=False, highlight=False)
+    if found.smallest is not None:
+        console.print(f"  smallest: {found.smallest!r}", markup=False, highlight=False)
+        console.print(f"  {found.text[:600]}", markup=False, highlight=False)
+        console.print(f"  {found.script}", markup=False, highlight=False)
+
+
+def spread(n: int, seed: int, jobs: int, family: str, shrink: float, out: Path) -> Tally:
     """Share the models among processes."""
     if jobs == 1:
-        return run(n, seed, causal)
+        return run(n, seed, family, shrink, out)
     shares = [n // jobs + (i < n % jobs) for i in range(jobs)]
+    fixed = ([value] * jobs for value in (family, shrink, out))
     whole = Tally()
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        for part in pool.map(run, shares, range(seed, seed + jobs), [causal] * jobs):
+        for part in pool.map(run, shares, range(seed, seed + jobs), *fixed):
             whole.add(part)
     return whole
 
@@ -139,19 +94,50 @@ def report(tally: Tally, seconds: float, console: Console) -> None:
         )
 
 
-def main() -> int:
+def keep(tally: Tally, console: Console) -> None:
+    """The smallest failing cases join the corpus."""
+    for found in tally.failures:
+        if found.smallest is None:
+            continue
+        fault = Fault(found.kind, found.text)
+        path = CORPUS / f"{name_of(found.smallest, fault)}.json"
+        write_case(path, found.smallest, f"{found.kind}: say here what was wrong")
+        console.print(f"kept as {path.relative_to(ROOT)}: now say in it what was wrong")
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=500, help="how many models (default 500)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same models")
     parser.add_argument("--jobs", type=int, default=1, help="processes, each with its own seed")
+    parser.add_argument("--family", choices=FAMILIES, default="all", help="default: all")
     parser.add_argument("--causal", action="store_true", help="only models that must stream")
-    given_ = parser.parse_args()
+    parser.add_argument(
+        "--shrink", type=float, default=120.0, metavar="SECONDS", help="for each failure"
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "failures", help="receives scripts")
+    parser.add_argument("--keep", action="store_true", help="add what is found to tests/corpus")
+    parser.add_argument("--replay", type=Path, nargs="+", metavar="FILE", help="cases to check")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = arguments()
     console = Console()
     start = time.perf_counter()
-    tally = spread(given_.n, given_.seed, given_.jobs, given_.causal)
+    if given.replay:
+        warnings.simplefilter("ignore")
+        tally = search(map(read_case, given.replay), shrink=given.shrink, out=given.out)
+        for found in tally.failures:
+            show(found, console)
+    else:
+        family = "causal" if given.causal else given.family
+        tally = spread(given.n, given.seed, given.jobs, family, given.shrink, given.out)
     report(tally, time.perf_counter() - start, console)
+    if given.keep:
+        keep(tally, console)
     rare = [key for key, count in tally.options.items() if count < RARE]
-    if given_.n >= 500 and rare:
+    if not given.replay and given.n >= 500 and rare:
         console.print(f"[red]drawn fewer than {RARE} times:[/red] {rare}")
         return 1
     return 1 if tally.failures else 0

@@ -57,6 +57,7 @@ class TwoStates(L.Layer):  # type: ignore[misc]
         return self.out(ops.concatenate([new_a, new_b], -1)), [new_a, new_b]
 
 
+@keras.saving.register_keras_serializable("rnnport_tests")
 class Grid(L.Layer):  # type: ignore[misc]
     """One state (B, 3, 4), of more than one axis."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from rnnport.capture.open import open_source
 from rnnport.capture.reference import Reference
 from rnnport.parity.tolerance import TOLERANCES
-from tests.sweep_draw import SATURATING, UNBOUNDED, Stack
+from tests.sweep.drawn_weights import draw_weights
+from tests.sweep.pair import Pair
+from tests.sweep.stack import SATURATING, UNBOUNDED, Stack
 
 _LARGE = 1e3
 _ROWS = 8
@@ -17,7 +20,26 @@ _LONGEST = 40  # steps: a little more than are compared
 _STEADY = TOLERANCES["cpu"] / 10
 
 
-def randomise(model: Any, stack: Stack) -> None:
+@dataclass(frozen=True)
+class Recipe:
+    """The arguments that draw_weights ended with: the same weights at any time."""
+
+    seed: int
+    scale: float
+    opening: bool = False
+    factor: float = 1.0
+
+    def apply(self, model: Any) -> None:
+        draw_weights(model, self.seed, self.scale, opening=self.opening, factor=self.factor)
+
+    def text(self) -> str:
+        given = f"{self.seed}, {self.scale}"
+        given += ", opening=True" if self.opening else ""
+        given += f", factor={self.factor!r}" if self.factor != 1.0 else ""
+        return f"draw_weights(model, {given})"
+
+
+def randomise(model: Any, case: Stack | Pair) -> Recipe:
     """Weights lively enough that no output dies away, and stable as trained ones are.
 
     In a chaotic or diverging network any two correct float32 runs part company: recurrent weights
@@ -28,20 +50,24 @@ def randomise(model: Any, stack: Stack) -> None:
     Biases above 0 open most gates: of many small layers with relu gates, one or the other would be
     dead in every draw.
     """
-    rng = np.random.default_rng(stack.seed)
-    bounded = all(layer.recurrent_activation in SATURATING for layer in stack.layers)
-    _draw_weights(model, 1.0 if bounded else 0.4, rng)
-    if bounded and not any(layer.activation in UNBOUNDED for layer in stack.layers):
-        return
+    layers = case.layers if isinstance(case, Stack) else ()
+    bounded = all(layer.recurrent_activation in SATURATING for layer in layers)
+    unbounded = any(layer.activation in UNBOUNDED for layer in layers)
+    recipe = Recipe(case.seed, 1.0 if bounded else 0.4)
+    recipe.apply(model)
+    if bounded and not unbounded:
+        return recipe
+    rng = np.random.default_rng(case.seed)
     for _ in range(20):
-        outputs = _outputs(model)
+        outputs = outputs_of(model)
         if any(_is_dead(y) for y in outputs):
-            _draw_weights(model, 0.4, rng, opening=True)
+            recipe = Recipe(recipe.seed + 1, 0.4, opening=True)
         elif not _is_steady(model, outputs, rng):
-            for weight in model.trainable_weights:
-                weight.assign(0.7 * weight)
+            recipe = replace(recipe, factor=0.7 * recipe.factor)
         else:
-            return
+            break
+        recipe.apply(model)
+    return recipe
 
 
 def _is_dead(output: np.ndarray) -> bool:
@@ -58,30 +84,14 @@ def _is_steady(model: Any, outputs: list[np.ndarray], rng: np.random.Generator) 
     for weight, value in zip(model.trainable_weights, kept, strict=True):
         towards = rng.choice(np.array([-np.inf, np.inf], np.float32), value.shape)
         weight.assign(np.nextafter(value, towards))
-    moved = _outputs(model)
+    moved = outputs_of(model)
     for weight, value in zip(model.trainable_weights, kept, strict=True):
         weight.assign(value)
     pairs = zip(outputs, moved, strict=True)
     return all(np.abs(m - y).max() <= _STEADY * max(1.0, np.abs(y).max()) for y, m in pairs)
 
 
-def _draw_weights(
-    model: Any, scale: float, rng: np.random.Generator, *, opening: bool = False
-) -> None:
-    for weight in model.trainable_weights:
-        path = getattr(weight, "path", weight.name)  # tf_keras has the whole path in the name
-        value = 0.3 * rng.standard_normal(weight.shape)
-        if len(weight.shape) > 1:
-            fan = 1 if "embedding" in path else int(np.prod(weight.shape[:-1]))
-            gain = 0.5 if "recurrent_kernel" in path else 1.2
-            value = gain * scale * rng.standard_normal(weight.shape)
-            value /= np.sqrt(fan)
-        if opening and "bias" in path:
-            value = 0.3 + np.abs(value)
-        weight.assign(value.astype("float32"))
-
-
-def _outputs(model: Any) -> list[np.ndarray]:
+def outputs_of(model: Any) -> list[np.ndarray]:
     """What the model gives over as many steps as are compared; its states are left alone."""
     rng, source = np.random.default_rng(0), open_source(model)
     inputs = {}

@@ -37,6 +37,7 @@ from rnnport.artifact.manifest import MANIFEST_FILE, encode, record
 from rnnport.parity.report import ParityReport
 
 SEEDS = 50
+OUT = Path(__file__).resolve().parents[1] / "artifacts" / "parity" / "mutations.json"
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def table(rows: list[Row]) -> Table:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=SEEDS, help="of the clean artifacts")
-    parser.add_argument("--out", type=Path, help="a JSON file for the results")
+    parser.add_argument("--out", type=Path, default=OUT, help="a JSON file for the results")
     given = parser.parse_args()
     console = Console()
     with tempfile.TemporaryDirectory() as name:
@@ -150,9 +151,9 @@ def main() -> int:
     )
     for alarm in false[:5]:
         console.print(f"[red]false alarm[/red] {alarm}")
-    if given.out:
-        facts = {"mutants": [asdict(row) for row in rows], "seeds": given.seeds, "alarms": false}
-        given.out.write_text(json.dumps(facts, indent=2) + "\n")
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    facts = {"mutants": [asdict(row) for row in rows], "seeds": given.seeds, "alarms": false}
+    given.out.write_text(json.dumps(facts, indent=1) + "\n")
     return 0 if caught == len(rows) and len(planted) == len(FAULTS) and not false else 1
 
 

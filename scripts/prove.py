@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ from rich.progress import Progress
 sys.path.insert(0, str(ROOT))
 
 OUT = ROOT / "artifacts" / "parity"
+WEB = ROOT / ".cache" / "web" / "node_modules"
 JOBS = 2
 
 
@@ -118,6 +120,8 @@ def main() -> int:
     parser.add_argument("--backends", nargs="+", help="those alone")
     given = parser.parse_args()
     console, begun = Console(), time.perf_counter()
+    if WEB.is_dir():
+        os.environ.setdefault("RNNPORT_NODE_MODULES", str(WEB))
     from rnnport.parity.machine import machine, versions_here
 
     known = backends()

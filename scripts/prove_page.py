@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 __all__ = ["draw", "page"]
+
+PARITY = Path(__file__).resolve().parents[1] / "artifacts" / "parity"
+ACCURACY, MUTATIONS = PARITY / "accuracy.json", PARITY / "mutations.json"
 
 Found = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -45,8 +49,30 @@ def page(
     cells = [_cell([m["backends"][name] for m in everything]) for name in names]
     ratio = _ratio([m["backends"].get("cpu", {}) for m in everything])
     lines.append(f"| **all** | | {len(everything)} | {' | '.join(cells)} | {ratio} |")
-    lines += ["", _RATIOS, "", *_lacking(found, names), *_around(facts)]
+    lines += ["", _RATIOS, "", *_lacking(found, names), *_beside(), *_around(facts)]
     return "\n".join(lines) + "\n"
+
+
+def _beside() -> list[str]:
+    """What scripts/mutate and scripts/accuracy measured, where they have run."""
+    lines = []
+    if ACCURACY.exists():
+        seen = json.loads(ACCURACY.read_text())
+        lines += [
+            f"- `scripts/accuracy`: {len(seen['models'])} random models against float64: rnnport's "
+            f"error is {seen['median']:.2f} times TensorFlow's in the median, "
+            f"{seen['worst']:.2f} times at worst."
+        ]
+    if MUTATIONS.exists():
+        seen = json.loads(MUTATIONS.read_text())
+        caught = sum(row["caught"] for row in seen["mutants"])
+        faults = len({row["fault"] for row in seen["mutants"]})
+        lines += [
+            f"- `scripts/mutate`: {faults} kinds of faults planted {len(seen['mutants'])} times: "
+            f"{caught} caught by the right check; {len(seen['alarms'])} false alarms on clean "
+            f"artifacts at {seen['seeds']} seeds."
+        ]
+    return ["## Is the proof any good?", "", *lines, ""] if lines else []
 
 
 _RATIOS = (

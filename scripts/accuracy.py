@@ -29,12 +29,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rnnport.parity.facts import Accuracy
 from rnnport.parity.tolerance import MEDIAN_RATIO, WORST_RATIO
 
+ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "artifacts" / "parity" / "accuracy.json"
 FLOOR = 2.0**-24
 

@@ -3,11 +3,11 @@
     ./scripts/accuracy                  200 models, about ten minutes on two idle cores
     ./scripts/accuracy --n 20 --seed 3  others
 
-Models are those of scripts/fuzz. Each is exported, which stores TensorFlow's outputs and the float64
-truth, and verified; its ratio is the quadratic mean of rnnport's errors over that of TensorFlow's, on
-golden runs of ordinary inputs (every shape and mask; not those times 1000, nor those of a thousand
-steps), both counted as at least half a unit in the last place. artifacts/parity/accuracy.json holds
-every model's.
+Models are those of scripts/fuzz. Each is exported, which stores TensorFlow's outputs and the
+float64 truth, and verified; its ratio is the quadratic mean of rnnport's errors over that of
+TensorFlow's, on golden runs of ordinary inputs (every shape and mask; not those times 1000, nor
+those of a thousand steps), both counted as at least half a unit in the last place.
+artifacts/parity/accuracy.json holds every model's.
 """
 
 from __future__ import annotations

@@ -43,6 +43,9 @@ def measure(n: int, seed: int) -> list[dict[str, Any]]:
     """One process's share."""
     import rnnport
     from rnnport.artifact.golden import read_golden
+    from rnnport.cli.quiet import load_exporter
+
+    load_exporter()
     from tests.sweep.build import build
     from tests.sweep.search import drawn
 

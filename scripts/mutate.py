@@ -34,6 +34,7 @@ from rich.table import Table
 import rnnport
 from rnnport.artifact.load import Artifact
 from rnnport.artifact.manifest import MANIFEST_FILE, encode, record
+from rnnport.cli.quiet import load_exporter
 from rnnport.parity.report import ParityReport
 
 SEEDS = 50
@@ -138,6 +139,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=OUT, help="a JSON file for the results")
     given = parser.parse_args()
     console = Console()
+    with console.status("loading TensorFlow"):
+        load_exporter()
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         artifacts = {s: make(s, scratch / s.replace(" ", "_"))[1] for s in SUBJECTS}

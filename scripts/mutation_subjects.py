@@ -6,9 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-from keras import layers
 
 import rnnport
 from rnnport.artifact.load import Artifact
@@ -18,6 +16,9 @@ __all__ = ["SUBJECTS", "make"]
 
 def masked_bidirectional() -> Any:
     """Padded sequences through two bidirectional layers, one with hard_sigmoid gates."""
+    import keras
+    from keras import layers
+
     x = inputs = keras.Input((None, 6), name="x")
     x = layers.Masking(0.0)(x)
     gru = layers.GRU(8, return_sequences=True, recurrent_activation="hard_sigmoid", name="gru")
@@ -28,6 +29,9 @@ def masked_bidirectional() -> Any:
 
 def stacked_stateful() -> Any:
     """Three stateful layers of one size, over sequences that may be padded."""
+    import keras
+    from keras import layers
+
     x = inputs = keras.Input(batch_shape=(4, None, 5), name="x")
     x = layers.Masking(0.0)(x)
     for name in ("first", "second"):
@@ -38,6 +42,9 @@ def stacked_stateful() -> Any:
 
 def encoder_decoder() -> Any:
     """State hand-off, and attention over the encoder's outputs."""
+    import keras
+    from keras import layers
+
     source = keras.Input((None,), dtype="int32", name="source")
     target = keras.Input((None,), dtype="int32", name="target")
     x = layers.Embedding(11, 6, mask_zero=True, name="words")(source)
@@ -57,6 +64,8 @@ SUBJECTS: dict[str, Callable[[], Any]] = {
 
 def make(subject: str, folder: Path) -> tuple[Any, Artifact]:
     """A model whose weights, biases too, are drawn anew, and its artifact."""
+    import keras
+
     keras.utils.clear_session()
     model = SUBJECTS[subject]()
     rng = np.random.default_rng(7)

@@ -29,7 +29,9 @@ def collect_rows(rows: list[str], folder: Path) -> int:
 def export_real(folder: Path) -> Iterator[str]:
     """Export the published models that can be fetched; a line for each of the others."""
     import rnnport
+    from rnnport.cli.quiet import load_exporter
 
+    load_exporter()
     for name, load in _PUBLISHED.items():
         try:
             model, keywords = load()

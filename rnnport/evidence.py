@@ -67,30 +67,32 @@ def gather(source: Source, built: Built, reference: Reference, folder: Path) -> 
         notes += [f"{c.name}: no float64 run tells rounding from a fault: left out" for c in untold]
         kept = [case for case in kept if case not in untold]
         checks, moves = check_form(folder, built.form, kept)
+    leaks, mixes_rows = _isolation(built, reference, folder)
     return replace(
         built,
         cases=_with_layers(kept, path, built),
-        checks=checks,
+        checks=[*checks, *leaks],
         notes=[*built.notes, *notes],
         conditioning=moves,
-        mixes_rows=_mixes_rows(built, reference, folder),
+        mixes_rows=mixes_rows,
     )
 
 
-def _mixes_rows(built: Built, reference: Reference, folder: Path) -> bool:
-    """Whether rows depend on one another in the graph, and TensorFlow has it so."""
+def _isolation(built: Built, reference: Reference, folder: Path) -> tuple[Sequence[Check], bool]:
+    """Checks that the graph fails and TensorFlow passes, and whether both fail others."""
     sizes = {a: n if a == "B" else n + 1 for a, n in built.plan.sizes.items()}
-    if "B" not in sizes:
-        return False
     path, names = folder / built.form.record.file, [p.name for p in built.form.outputs]
     ours = check_isolation(built.form, run_form(path, built.form), sizes)
     if all(check.passed for check in ours):
-        return False
+        return [], False
 
     def ask(inputs: Arrays) -> Arrays:
         return dict(zip(names, reference(inputs), strict=True))
 
-    return not all(check.passed for check in check_isolation(built.form, ask, sizes))
+    theirs = {(c.name, c.output): c.passed for c in check_isolation(built.form, ask, sizes)}
+    failed = [check for check in ours if not check.passed]
+    alone = [check for check in failed if theirs[check.name, check.output]]
+    return alone, len(alone) < len(failed)
 
 
 def _exact(path: Path, built: Built) -> ExactGraph | None:

@@ -28,12 +28,18 @@ def check_isolation(model: Form, run: Run, sizes: Mapping[str, int], seed: int =
     Args:
         model: the whole form.
         run: input name to array in, output name to array out.
-        sizes: of every axis letter; B is the batch, at least 3, or fixed where there is no B.
+        sizes: of every axis letter; B is at least 3.
         seed: the same seed draws the same.
+
+    Returns:
+        The checks; none where the model takes one row, or no output has the batch's axis. A batch
+        of fixed size is compared with batches of that size.
     """
-    inputs = [port.name for port in model.inputs if port.shape[:1] == ["B"]]
-    outputs = [port.name for port in model.outputs if port.shape[:1] == ["B"]]
-    if not inputs or not outputs:
+    axis = model.inputs[0].shape[0]
+    batch = sizes["B"] if axis == "B" else axis
+    inputs = [port.name for port in model.inputs if port.shape[:1] == [axis]]
+    outputs = [port.name for port in model.outputs if port.shape[:1] == [axis]]
+    if not outputs or not isinstance(batch, int) or batch < 2:
         return []
     mask = "interior" if masks_anything(model.inputs) else "none"
     whole = draw(model.inputs, sizes, mask=mask, seed=_SEED + seed)
@@ -41,7 +47,9 @@ def check_isolation(model: Form, run: Run, sizes: Mapping[str, int], seed: int =
     picked = {name: expected[name] for name in outputs if name in expected}
     told = " ".join(f"{a}={n}" for a, n in sizes.items())
     comparisons = []
-    for name, given, taken, left in _companies(model, whole, inputs, sizes, seed):
+    for name, given, taken, left in _companies(model, whole, inputs, batch, sizes, seed):
+        if axis != "B" and len(taken) < batch - 1:
+            continue
         received, trouble = attempt(run, given)
         comparisons.append(
             Comparison(
@@ -60,9 +68,13 @@ _Company = tuple[str, Arrays, Sequence[int], Sequence[int]]
 
 
 def _companies(
-    model: Form, whole: Arrays, names: Sequence[str], sizes: Mapping[str, int], seed: int
+    model: Form,
+    whole: Arrays,
+    names: Sequence[str],
+    batch: int,
+    sizes: Mapping[str, int],
+    seed: int,
 ) -> Iterator[_Company]:
-    batch = sizes["B"]
     rng = np.random.default_rng(_SEED + seed)
 
     def rows(index: Sequence[int]) -> Arrays:

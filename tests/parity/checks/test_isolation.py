@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -79,7 +80,19 @@ def test_a_run_that_fails_is_a_failed_check() -> None:
     assert checks[0].note == "nothing was compared: RuntimeError: out of memory"
 
 
-def test_a_fixed_batch_has_nothing_to_be_isolated_from() -> None:
-    x = Port(name="x", dtype="float32", shape=[4, "T", 3], sampling=Sampling())
-    fixed = Form(record=FORM.record, inputs=[x], outputs=[Y])
-    assert check_isolation(fixed, own, {"T": 4}) == []
+@pytest.mark.parametrize(("run", "found"), [(own, False), (averaged, True), (counting, False)])
+def test_a_batch_of_fixed_size_is_compared_with_its_like(
+    run: Callable[[Arrays], Arrays], found: bool
+) -> None:
+    ports = [msgspec.structs.replace(port, shape=[4, "T", 3]) for port in (X, Y)]
+    fixed = Form(record=FORM.record, inputs=ports[:1], outputs=ports[1:])
+    with np.errstate(all="ignore"):
+        checks = check_isolation(fixed, run, {"T": 4})
+    assert len(checks) == 5
+    assert any(not check.passed for check in checks) == found
+
+
+def test_a_single_row_has_nobody_to_be_isolated_from() -> None:
+    ports = [msgspec.structs.replace(port, shape=[1, "T", 3]) for port in (X, Y)]
+    alone = Form(record=FORM.record, inputs=ports[:1], outputs=ports[1:])
+    assert check_isolation(alone, own, {"T": 4}) == []

@@ -189,7 +189,7 @@ def test_a_runner_on_it_is_like_one_on_the_cpu(
 def test_the_decode_loop_gives_the_same_tokens_everywhere(beam_width: int, tmp_path: Path) -> None:
     """generate.onnx, whose Loop holds the decoder."""
     keras.utils.set_random_seed(4)
-    wish = rnnport.Generate(start=1, stop=2, max_steps=7, beam_width=beam_width)
+    wish = rnnport.Generate(start=1, stop=9, max_steps=7, beam_width=beam_width)
     found = rnnport.export(lively(with_attention(), seed=2), tmp_path / "out", generate=wish)
     source = np.array([[3, 4, 5, 6], [7, 8, 0, 0], [9, 0, 0, 0]], np.int32)
     path = found.forms["generate"]

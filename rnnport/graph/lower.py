@@ -23,6 +23,7 @@ from rnnport.graph.lower_pool import lower_pool
 from rnnport.graph.lower_scan import lower_scan
 from rnnport.graph.lower_step import lower_step
 from rnnport.graph.obstacles import obstacle
+from rnnport.graph.scan_captures import carry_captures
 from rnnport.graph.skeleton import CONTEXT, DOMAIN, POOL, Skeleton
 from rnnport.graph.tidy import tidy
 from rnnport.spec import LayerReport
@@ -78,6 +79,8 @@ def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
     reports += _lower_custom_cells(skeleton, given)
     skeleton.model.graph.opset_imports.pop(DOMAIN, None)
     tidy(skeleton.model)
+    if target == "openvino":
+        carry_captures(skeleton.model)
     declare_body_types(skeleton.model)
     order = [spec.name for spec in skeleton.specs.values()]
     ordered = _without_repeats(sorted(reports, key=lambda report: order.index(report.name)))

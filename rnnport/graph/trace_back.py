@@ -77,11 +77,12 @@ def trace_back(emit: Emitter, best: Hypothesis, beams: ir.Value, tokens: ir.Valu
     end = emit.op("Reshape", steps, emit.ints(1))
     told = [emit.op("Slice", each, emit.ints(0), end, emit.ints(0)) for each in (beams, tokens)]
     numbers = emit.op("Range", emit.integer(0), steps, emit.integer(1))
-    _, found = emit.nodes(
+    # Step and token stay as they are: OpenVINO takes no body that reads them from around it.
+    *_, found = emit.nodes(
         "Scan",
-        [best.beam, *told, numbers],
-        2,
-        body=_step_back(emit, best),
+        [best.beam, best.step, best.token, *told, numbers],
+        4,
+        body=_step_back(emit),
         num_scan_inputs=3,
         scan_input_directions=[1, 1, 1],
         scan_output_directions=[1],
@@ -89,19 +90,26 @@ def trace_back(emit: Emitter, best: Hypothesis, beams: ir.Value, tokens: ir.Valu
     return emit.op("Transpose", emit.op("Squeeze", found, emit.ints(2)), perm=[1, 0])
 
 
-def _step_back(outer: Emitter, best: Hypothesis) -> ir.Graph:
-    """Beam (B, 1), beams and tokens of a step, its number: the beam before, and the token."""
-    beam = value("back/beam", INT64, ["B", 1])
+def _step_back(outer: Emitter) -> ir.Graph:
+    """Beam (B, 1), beams and tokens of a step, its number: the beam before, and the token.
+
+    Between them the last step and its token, (B, 1) each, handed on.
+    """
+    beam, end_step, end_token = (
+        value(f"back/{name}", INT64, ["B", 1]) for name in ("beam", "end_step", "end_token")
+    )
     beams, tokens = (value(f"back/{name}", INT64, ["B", "K"]) for name in ("beams", "tokens"))
     number = value("back/number", INT64, [])
-    graph = ir.Graph([beam, beams, tokens, number], [], nodes=[], name="back/body")
+    given = [beam, end_step, end_token, beams, tokens, number]
+    graph = ir.Graph(given, [], nodes=[], name="back/body")
     emit = Emitter(graph, weights=outer.weights, prefix="back/")
-    inside, last = (emit.op(op, number, best.step) for op in ("Less", "Equal"))
-    end = emit.op("Where", last, best.token, emit.integer(ENDED))
+    inside, last = (emit.op(op, number, end_step) for op in ("Less", "Equal"))
+    end = emit.op("Where", last, end_token, emit.integer(ENDED))
     token = emit.op("Where", inside, emit.op("GatherElements", tokens, beam, axis=1), end)
     before = emit.op("Where", inside, emit.op("GatherElements", beams, beam, axis=1), beam)
-    for one in (token, before):
+    kept = [emit.op("Identity", one) for one in (end_step, end_token)]
+    for one in (token, before, *kept):
         one.type, one.shape = ir.TensorType(INT64), ir.Shape(["B", 1])
     inside.type = last.type = ir.TensorType(BOOL)
-    graph.outputs.extend([before, token])
+    graph.outputs.extend([before, *kept, token])
     return graph

@@ -1,4 +1,4 @@
-"""Nodes and ports of an .onnx file, read without onnx: what a runtime lacks is seen before it runs.
+"""An .onnx file read without onnx: what a runtime lacks is seen before it runs.
 
 Field numbers: onnx.proto. Weights are skipped, and files are mapped, so size costs nothing.
 """
@@ -13,33 +13,16 @@ from pathlib import Path
 
 from rnnport.errors import ArtifactDamaged
 from rnnport.runtime.backends.base import Value
+from rnnport.runtime.backends.graph_ports import graph_ports
 from rnnport.runtime.backends.wire import Damaged, integers, messages, text, whole
 
 __all__ = ["GraphNodes", "Node", "graph_nodes"]
 
 _MODEL_GRAPH, _MODEL_OPSETS, _MODEL_FUNCTIONS = 7, 8, 25
 _GRAPH_NODES, _FUNCTION_NODES = 1, 7
-_GRAPH_WEIGHTS, _GRAPH_INPUTS, _GRAPH_OUTPUTS = 5, 11, 12
-_WEIGHT_NAME = 8
 _DEEPEST = 32
 
 Attribute = int | float | str | tuple[int, ...] | tuple[str, ...]
-
-# TensorProto.DataType to NumPy's names.
-_DTYPES = {
-    1: "float32",
-    2: "uint8",
-    3: "int8",
-    4: "uint16",
-    5: "int16",
-    6: "int32",
-    7: "int64",
-    9: "bool",
-    10: "float16",
-    11: "float64",
-    12: "uint32",
-    13: "uint64",
-}
 
 
 @dataclass(frozen=True)
@@ -119,7 +102,9 @@ def _model(data: memoryview) -> GraphNodes:
         if number == _MODEL_GRAPH:
             graphs += 1
             _graph(whole(value), found.nodes, _GRAPH_NODES, 0)
-            _ports(whole(value), found)
+            inputs, outputs = graph_ports(whole(value))
+            found.inputs.extend(inputs)
+            found.outputs.extend(outputs)
         elif number == _MODEL_FUNCTIONS:
             _graph(whole(value), found.nodes, _FUNCTION_NODES, 0)
         elif number == _MODEL_OPSETS:
@@ -129,40 +114,6 @@ def _model(data: memoryview) -> GraphNodes:
     if not graphs or not found.opsets:
         raise Damaged(f"{graphs} graphs and {len(found.opsets)} opsets")
     return found
-
-
-def _ports(graph: memoryview, into: GraphNodes) -> None:
-    given: set[str] = set()
-    for number, value in messages(graph):
-        if number == _GRAPH_WEIGHTS:
-            given.update(text(v) for n, v in messages(whole(value)) if n == _WEIGHT_NAME)
-        elif number == _GRAPH_INPUTS:
-            into.inputs.append(_port(whole(value)))
-        elif number == _GRAPH_OUTPUTS:
-            into.outputs.append(_port(whole(value)))
-    into.inputs[:] = [port for port in into.inputs if port.name not in given]
-
-
-def _port(data: memoryview) -> Value:
-    name, dtype = "", 0
-    for number, value in messages(data):
-        if number == 1:
-            name = text(value)
-        elif number == 2:
-            dtype = _element_type(whole(value))
-    if dtype not in _DTYPES:
-        raise Damaged(f"{name!r} is no tensor of numbers (type {dtype})")
-    return Value(name, _DTYPES[dtype])
-
-
-def _element_type(data: memoryview) -> int:
-    """TypeProto.tensor_type.elem_type."""
-    for number, value in messages(data):
-        if number == 1:
-            for inner, found in messages(whole(value)):
-                if inner == 1 and isinstance(found, int):
-                    return found
-    return 0
 
 
 def _opset(data: memoryview) -> tuple[str, int]:

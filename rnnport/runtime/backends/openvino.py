@@ -132,7 +132,7 @@ class OpenVinoSession:
         if set(feeds) != set(known):
             detail = f"inputs {sorted(feeds)}, where it takes {list(known)}"
             raise RunFailed(self._runtime, detail)
-        arrays = {name: np.ascontiguousarray(feeds[name]) for name in known}
+        arrays = {name: np.asarray(feeds[name], order="C") for name in known}
         for name, array in arrays.items():
             if array.dtype != known[name]:
                 detail = f"input {name!r} as {array.dtype}, where it takes {known[name]}"

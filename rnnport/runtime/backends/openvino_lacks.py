@@ -18,6 +18,7 @@ _ACTIVATIONS = {"sigmoid", "tanh", "relu"}
 _ROLES = {"LSTM": 3, "GRU": 2, "RNN": 1}
 _LENGTHS, _PEEPHOLES = 4, 7
 _UNKNOWN = re.compile(r"No conversion rule found for operations: ([^\n]+)")
+_NODE = re.compile(r"<Node\((\w+)\): [^>]*>': (.*?)(?:Summary:|$)", re.DOTALL)
 _PLACE = re.compile(r"Exception from \S+:\s*|Check '.*?' failed at \S+\s*", re.DOTALL)
 
 
@@ -28,9 +29,12 @@ def openvino_lacks(path: Path, core: Any) -> list[Lack]:
         path: the .onnx file.
         core: an openvino.Core.
     """
-    recurrent = [n for n in graph_nodes(path).nodes if n.domain == "" and n.op in _ROLES]
-    found = [(node.op, reason) for node in recurrent for reason in _reasons(node)]
-    found += _read(path, core)
+    nodes = [node for node in graph_nodes(path).nodes if node.domain == ""]
+    found = [(n.op, reason) for n in nodes if n.op in _ROLES for reason in _reasons(n)]
+    if any(n.op == "Scan" and any(inner.op == "Scan" for inner in n.bodies) for n in nodes):
+        found.append(("Scan", "does not run inside another Scan"))
+    else:
+        found += _read(path, core)
     return [Lack(form=path.stem, op=op, reason=reason) for op, reason in dict.fromkeys(found)]
 
 
@@ -61,7 +65,9 @@ def _read(path: Path, core: Any) -> list[tuple[str, str]]:
     except Exception as error:
         listed = _UNKNOWN.search(str(error))
         if listed is None:
-            return [("the graph", f"cannot be read: {last_words(error)}")]
+            node = _NODE.search(_PLACE.sub("", str(error)))
+            op, said = (node[1], node[2]) if node else ("the graph", last_words(error))
+            return [(op, f"cannot be read: {' '.join(said.split())[:300]}")]
         return [(op.strip(), "is not known to OpenVINO") for op in listed[1].split(",")]
     return _untyped(model)
 

@@ -134,7 +134,7 @@ class WebSession:
             RunFailed: onnxruntime-web refused, or the process is gone.
         """
         wanted = [v.name for v in self._outputs] if names is None else list(names)
-        arrays = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+        arrays = {name: np.asarray(array, order="C") for name, array in feeds.items()}
         _, found = self._process.ask({"outputs": wanted}, arrays)
         return found
 

@@ -110,8 +110,9 @@ class WebProcess:
 
     def _last_words(self, error: Exception) -> str:
         """What is known of a process that no longer answers; it is ended."""
+        gone = isinstance(error, (EOFError, OSError))
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=1)
+            self._process.wait(timeout=5 if gone else 0)
         size = self._complaints.seek(0, os.SEEK_END)
         self._complaints.seek(max(0, size - 300))
         complaints = " ".join(self._complaints.read().decode(errors="replace").split())

@@ -15,11 +15,16 @@ import rnnport
 from rnnport.artifact.load import Artifact
 from rnnport.errors import ProviderLacks
 from rnnport.runtime.backends.registry import BACKENDS
+from rnnport.runtime.session import open_session
 from tests.backends import needs, providers
+from tests.tiny_cells import AttentiveDecoder
 from tests.tiny_keras import lively
 
 L = keras.layers
 ALL = providers("cpu", "openvino", "web", "reference")
+
+
+RUNNING = [p for p in ALL if not any(mark.args[0] for mark in p.marks)]
 
 
 def masked_pair() -> Any:
@@ -178,3 +183,42 @@ def test_a_runner_on_it_is_like_one_on_the_cpu(
     y, expected = here.run(x), there.run(x)
     assert (y.dtype, y.shape) == (np.float32, (4, 3))
     assert np.abs(y - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("beam_width", [1, 3])
+def test_the_decode_loop_gives_the_same_tokens_everywhere(beam_width: int, tmp_path: Path) -> None:
+    """generate.onnx, whose Loop holds the decoder."""
+    keras.utils.set_random_seed(4)
+    wish = rnnport.Generate(start=1, stop=9, max_steps=7, beam_width=beam_width)
+    found = rnnport.export(lively(with_attention(), seed=2), tmp_path / "out", generate=wish)
+    source = np.array([[3, 4, 5, 6], [7, 8, 0, 0], [9, 0, 0, 0]], np.int32)
+    path = found.forms["generate"]
+    (port,) = found.manifest.forms["generate"].inputs
+    feeds = {port.name: source.astype(port.dtype)}
+    answers = {p.values[0]: open_session(path, p.values[0]).run(None, feeds) for p in RUNNING}
+    assert np.ptp(answers["cpu"][0]) > 0
+    for provider, outputs in answers.items():
+        for expected, received in zip(answers["cpu"], outputs, strict=True):
+            assert received.dtype == expected.dtype, provider
+            np.testing.assert_allclose(received, expected, rtol=0, atol=1e-5, err_msg=provider)
+
+
+@needs("openvino")
+def test_a_cell_that_reads_an_attention_memory(tmp_path: Path) -> None:
+    """Its Scan captures the memory: carried as a state for OpenVINO, which else refuses it."""
+    model = AttentiveDecoder(20, 30)
+    model([np.ones((3, 7), np.int32), np.ones((3, 5), np.int32)])
+    lively(model, seed=4)
+    wish = rnnport.Generate(start=1, stop=2, max_steps=6)
+    found = rnnport.export(model, tmp_path / "own", target="openvino", generate=wish)
+    assert rnnport.verify(found, provider="openvino", model=model).passed
+    source = np.random.default_rng(1).integers(1, 20, (3, 7)).astype(np.int32)
+    here, there = (rnnport.load(found, provider=p) for p in ("openvino", "cpu"))
+    ids, expected = (r.generate(source, start=1, stop=2, max_steps=6) for r in (here, there))
+    assert [row.tolist() for row in ids] == [row.tolist() for row in expected]
+    portable = rnnport.export(model, tmp_path / "portable")
+    with pytest.raises(ProviderLacks) as caught:
+        rnnport.load(portable, provider="openvino")
+    (reason,) = caught.value.reasons
+    assert reason.received.startswith("Scan: cannot be read: ")
+    assert reason.remedy == ("export the model with target='openvino', or choose another provider")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
@@ -64,3 +65,23 @@ def test_an_operator_without_a_kernel(provider: str, tmp_path: Path) -> None:
     (reason,) = caught.value.reasons
     assert reason.subject == f"provider {provider!r}, model.onnx"
     assert reason.received == "Asinh: onnxruntime has no implementation for these types"
+
+
+@pytest.mark.parametrize("provider", providers("cpu", "openvino", "web", "reference"))
+def test_inputs_without_an_axis(provider: str, tmp_path: Path) -> None:
+    """A scalar stays one, and an array need not be contiguous."""
+    infos = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", ["A", "B"]), ("by", []), ("y", ["A", "B"]), ("twice", []))
+    ]
+    nodes = [
+        helper.make_node("Mul", ["x", "by"], ["y"]),
+        helper.make_node("Add", ["by", "by"], ["twice"]),
+    ]
+    graph = helper.make_graph(nodes, "scaled", infos[:2], infos[2:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    session = open_session(saved(model, tmp_path), provider)
+    x = np.arange(6, dtype=np.float32).reshape(2, 3).T
+    y, twice = session.run(None, {"x": x, "by": np.array(3, np.float32)})
+    np.testing.assert_array_equal(y, 3 * x)
+    assert (twice.shape, twice.dtype, float(twice)) == ((), np.float32, 6.0)

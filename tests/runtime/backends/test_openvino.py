@@ -244,3 +244,28 @@ def test_openvino_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         "provider 'openvino' | received: no package openvino | "
         "expected: OpenVINO 2025.0 or later | remedy: pip install 'rnnport[openvino]'"
     )
+
+
+def test_a_scan_in_a_scan(tmp_path: Path) -> None:
+    model = scan_model()
+    (body,) = (a.g for a in model.graph.node[0].attribute if a.name == "body")
+    inner = onnx.NodeProto()
+    inner.CopyFrom(model.graph.node[0])
+    del inner.input[:], inner.output[:]
+    inner.input.extend(["zero", "x"])
+    inner.output.extend(["end_again", "y_again"])
+    body.node.append(inner)
+    assert lacks(model, tmp_path) == [("Scan", "does not run inside another Scan")]
+
+
+def test_a_scan_that_reads_what_is_around_it(tmp_path: Path) -> None:
+    model = scan_model()
+    model.graph.node.insert(0, helper.make_node("Add", ["half", "half"], ["one"]))
+    (body,) = (a.g for a in model.graph.node[1].attribute if a.name == "body")
+    body.node[0].input[1] = "shift"
+    shift = helper.make_tensor_value_info("shift", TensorProto.FLOAT, [2])
+    model.graph.input.append(shift)
+    ((op, reason),) = lacks(model, tmp_path)
+    assert op == "Scan"
+    assert reason.startswith("cannot be read: ")
+    assert "Scan node inputs (2) is less than required (3)" in reason

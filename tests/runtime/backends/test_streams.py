@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -28,6 +29,13 @@ BOUND = 1e-5
 @functools.cache
 def runner(name: str, provider: str) -> Runner:
     return load(streams.folder(name), provider=provider, threads=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _let_go() -> Iterator[None]:
+    """The Node processes of web runners end with this module."""
+    yield
+    runner.cache_clear()
 
 
 @pytest.mark.parametrize(("name", "provider"), CASES)

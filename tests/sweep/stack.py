@@ -36,7 +36,14 @@ SATURATING = ("sigmoid", "hard_sigmoid", "keras2_hard_sigmoid")
 # What only Keras 2 has; where one does not fit, the next is tried.
 _LEGACY = ("CuDNN", "v1", "time_major", "")
 # What a CuDNN layer is, whatever was drawn; of LSTM and GRU alone there would be too few.
-_CUDNN_KINDS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "LSTM", "RNN(cell)": "GRU"}
+_CUDNN_KINDS = {
+    "LSTM": "LSTM",
+    "GRU": "GRU",
+    "SimpleRNN": "LSTM",
+    "RNN(cell)": "GRU",
+    "StackedRNNCells": "LSTM",
+    "custom cell": "GRU",
+}
 _CUDNN: dict[str, Any] = {
     "activation": "tanh",
     "recurrent_activation": "sigmoid",

@@ -107,7 +107,12 @@ class Stack(Plain):
 
     def settled(self) -> Stack:
         """The stack with options taken back where its layers, or what is around them, lack them."""
-        return replace(self, layers=tuple(_settled(layer, self) for layer in self.layers))
+        layers = tuple(_settled(layer, self) for layer in self.layers)
+        stack = replace(self, layers=layers)
+        if self.head == "GlobalMaxPooling" and self.masked and layers[-1].wrapper == "None":
+            # A masked step's difference of two zeros would often be the largest, whatever the input.
+            return replace(stack, head="")
+        return stack
 
 
 def _settled(layer: Layer, stack: Stack) -> Layer:

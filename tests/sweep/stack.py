@@ -107,10 +107,16 @@ class Stack(Plain):
 
     def settled(self) -> Stack:
         """The stack with options taken back where its layers, or what is around them, lack them."""
-        layers = tuple(_settled(layer, self) for layer in self.layers)
-        stack = replace(self, layers=layers)
+        front = self.front
+        if front == "mask input" and (self.framework, self.style) == ("keras", "subclassed"):
+            # Keras 3 records that call's shapes, not its dtypes: the mask is taken for numbers of
+            # a length of their own.
+            front = "Masking"
+        stack = replace(self, front=front)
+        layers = tuple(_settled(layer, stack) for layer in self.layers)
+        stack = replace(stack, layers=layers)
         if self.head == "GlobalMaxPooling" and self.masked and layers[-1].wrapper == "None":
-            # A masked step's difference of two zeros would often be the largest, whatever the input.
+            # A masked step's difference of two zeros would often be the largest, for any input.
             return replace(stack, head="")
         return stack
 

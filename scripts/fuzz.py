@@ -27,7 +27,7 @@ from tests.sweep.fault import Fault
 from tests.sweep.search import FAMILIES, Found, Tally, drawn, search
 
 ROOT = Path(__file__).resolve().parent.parent
-RARE = 10
+RARE = 5
 
 
 def run(n: int, seed: int, family: str, shrink: float, out: Path) -> Tally:

@@ -77,7 +77,7 @@ def pairs() -> st.SearchStrategy[Pair]:
         style=st.sampled_from(["functional", "functional", "subclassed"]),
         join=st.sampled_from(JOINS),
         kind=st.sampled_from(KINDS),
-        wrapper=st.sampled_from(["", "", "Bidirectional"]),
+        wrapper=st.sampled_from(["", "", "", "Bidirectional"]),
         depth=st.sampled_from([1, 1, 2]),
         units=st.integers(2, 7),
         source=st.sampled_from(["numbers", "Masking", "Embedding", "mask_zero", "mask_zero"]),

@@ -36,7 +36,14 @@ SATURATING = ("sigmoid", "hard_sigmoid", "keras2_hard_sigmoid")
 # What only Keras 2 has; where one does not fit, the next is tried.
 _LEGACY = ("CuDNN", "v1", "time_major", "")
 # What a CuDNN layer is, whatever was drawn; of LSTM and GRU alone there would be too few.
-_CUDNN_KINDS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "LSTM", "RNN(cell)": "GRU"}
+_CUDNN_KINDS = {
+    "LSTM": "LSTM",
+    "GRU": "GRU",
+    "SimpleRNN": "LSTM",
+    "RNN(cell)": "GRU",
+    "StackedRNNCells": "LSTM",
+    "custom cell": "GRU",
+}
 _CUDNN: dict[str, Any] = {
     "activation": "tanh",
     "recurrent_activation": "sigmoid",
@@ -100,7 +107,18 @@ class Stack(Plain):
 
     def settled(self) -> Stack:
         """The stack with options taken back where its layers, or what is around them, lack them."""
-        return replace(self, layers=tuple(_settled(layer, self) for layer in self.layers))
+        front = self.front
+        if front == "mask input" and (self.framework, self.style) == ("keras", "subclassed"):
+            # Keras 3 records that call's shapes, not its dtypes: the mask is taken for numbers of
+            # a length of their own.
+            front = "Masking"
+        stack = replace(self, front=front)
+        layers = tuple(_settled(layer, stack) for layer in self.layers)
+        stack = replace(stack, layers=layers)
+        if self.head == "GlobalMaxPooling" and self.masked and layers[-1].wrapper == "None":
+            # A masked step's difference of two zeros would often be the largest, for any input.
+            return replace(stack, head="")
+        return stack
 
 
 def _settled(layer: Layer, stack: Stack) -> Layer:

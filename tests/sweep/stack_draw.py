@@ -33,7 +33,7 @@ def layers() -> st.SearchStrategy[Layer]:
     return st.builds(
         Layer,
         kind=st.sampled_from([*STANDARD, *OTHER]),
-        wrapper=st.sampled_from(["", "", "", "", *MERGES, *BACKWARD, *DISTRIBUTED]),
+        wrapper=st.sampled_from(["", "", "", "", *MERGES, *BACKWARD, *BACKWARD, *DISTRIBUTED]),
         units=st.integers(1, 9),
         activation=st.sampled_from([*["tanh"] * 6, *FUSED[1:], *UNFUSED]),
         recurrent_activation=st.sampled_from(
@@ -50,7 +50,7 @@ def layers() -> st.SearchStrategy[Layer]:
         initial_state=st.sampled_from(["zeros", "zeros", "given", "from previous"]),
         after=st.sampled_from(_AFTER),
         # The more often, the fewer layers can be one: of 500 models enough hold each.
-        legacy=st.sampled_from(["", "", "time_major", "v1", *["CuDNN"] * 5]),
+        legacy=st.sampled_from(["", "", "time_major", "v1", *["CuDNN"] * 9]),
     )
 
 

@@ -40,7 +40,6 @@ __all__ = [
     "Progress",
     "Settings",
     "best_build",
-    "check_form",
     "drop_form",
     "graph_facts",
     "refused",
@@ -289,7 +288,7 @@ def _build(
     describe(skeleton.model, plan.ports, outputs, facts, VERSION)
     form = write_form(skeleton.model, path, plan.ports, outputs)
     progress("comparing with TensorFlow", 0.8)
-    checks, moves = check_form(path.parent, form, cases)
+    checks, moves = _check(path.parent, form, cases)
     return Built(plan, traced, unlowered, form, layers, cases, checks, notes, moves)
 
 
@@ -344,14 +343,10 @@ def refused(name: str, error: Exception) -> Check:
     return Check(name=name, output="", error=None, bound=0.0, passed=False, note=note)
 
 
-def check_form(
+def _check(
     folder: Path, form: Form, cases: Sequence[GoldenCase]
 ) -> tuple[list[Check], dict[str, float]]:
-    """Run a written graph on golden cases, on CPU; where it fails, ask what rounding does.
-
-    Returns:
-        The checks, and outputs by how far last bits of the weights move them, where it was asked.
-    """
+    """Run the written graph on the golden cases, on CPU; where it fails, ask what rounding does."""
     path, names = folder / form.record.file, [p.name for p in form.outputs]
     try:
         run = run_form(path, form)

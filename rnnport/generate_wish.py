@@ -44,6 +44,7 @@ def check_wish(wish: Any) -> Generate:
         max_steps=int(wish.max_steps),
         beam_width=int(wish.beam_width),
         length_penalty=float(wish.length_penalty),
+        output=wish.output,
     )
 
 
@@ -62,6 +63,10 @@ def _reasons(wish: Generate, stops: list[Any]) -> Iterator[Reason]:
     if not _finite(wish.length_penalty):
         received, expected = f"length_penalty {wish.length_penalty!r}", "a finite number"
         yield Reason("generate", received, expected, "leave it out")
+    output: Any = wish.output
+    if not isinstance(output, str):
+        expected, remedy = "the name of an output", "leave it out"
+        yield Reason("generate", f"output {output!r}", expected, remedy)
 
 
 def _whole(value: Any, least: int) -> bool:

@@ -37,7 +37,8 @@ def test_a_chaotic_model_is_held_to_what_rounding_does(tmp_path: Path) -> None:
     manifest = artifact.manifest
     assert set(manifest.conditioning) == {"output"}
     assert 1e-5 < manifest.conditioning["output"] <= 0.05
-    assert any("ill-conditioned" in check.note for check in manifest.parity)
+    words = ("ill-conditioned", "against float64, from which TensorFlow itself is")
+    assert any(word in check.note for check in manifest.parity for word in words)
     assert any("last bits of the weights move it" in note for note in manifest.notes)
     assert rnnport.verify(artifact).passed
 
@@ -48,7 +49,8 @@ def test_a_stable_model_is_held_to_the_tolerance(tmp_path: Path) -> None:
     artifact = rnnport.export(model, tmp_path / "out")
     assert artifact.manifest.conditioning == {}
     form = artifact.manifest.forms["model"]
-    cases = read_golden(artifact.path / "golden.npz")
+    golden = read_golden(artifact.path / "golden.npz")
+    cases = [case for case in golden if case.kind in ("shapes", "masks")]
     (move,) = conditioning(artifact.forms["model"], form, cases).values()
     assert 0 < move < 1e-6
 

@@ -45,6 +45,7 @@ PENALTY = "expected: a finite number | remedy: leave it out"
         ({"length_penalty": float("nan")}, f"length_penalty nan | {PENALTY}"),
         ({"length_penalty": True}, f"length_penalty True | {PENALTY}"),
         ({"length_penalty": "a"}, f"length_penalty 'a' | {PENALTY}"),
+        ({"output": 3}, "output 3 | expected: the name of an output | remedy: leave it out"),
         ({"length_penalty": 10**400}, f"length_penalty {10**400} | {PENALTY}"),
     ],
 )

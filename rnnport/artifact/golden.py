@@ -47,6 +47,8 @@ class GoldenCase:
         truth: port name to the same in float64; empty where nobody knows.
         source: where truth comes from, e.g. "TensorFlow in float64".
         layers: layer name to what model.onnx gave there when it was proven, float32.
+        moves: outputs that rounding alone moves by more than the tolerance on these inputs, and by
+            how much, over max(1, the largest magnitude).
     """
 
     name: str
@@ -56,6 +58,7 @@ class GoldenCase:
     truth: Arrays = field(default_factory=dict)
     source: str = ""
     layers: Arrays = field(default_factory=dict)
+    moves: Mapping[str, float] = field(default_factory=dict)
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +71,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     truth: list[str] = []
     source: str = ""
     layers: list[str] = []
+    moves: dict[str, float] = {}
 
 
 _SIDES = (("in", "inputs"), ("out", "outputs"), ("truth", "truth"), ("layer", "layers"))
@@ -117,7 +121,7 @@ def read_golden(path: Path) -> list[GoldenCase]:
 
 def _entry(case: GoldenCase) -> _Entry:
     names = {name: [*getattr(case, name)] for _, name in _SIDES}
-    return _Entry(case.name, kind=case.kind, source=case.source, **names)
+    return _Entry(case.name, kind=case.kind, source=case.source, moves=dict(case.moves), **names)
 
 
 def _case(entry: _Entry, number: int, arrays: dict[str, NDArray[np.generic]]) -> GoldenCase:
@@ -128,7 +132,7 @@ def _case(entry: _Entry, number: int, arrays: dict[str, NDArray[np.generic]]) ->
         }
         for side, which in _SIDES
     }
-    return GoldenCase(entry.name, kind=entry.kind, source=entry.source, **found)
+    return GoldenCase(entry.name, kind=entry.kind, source=entry.source, moves=entry.moves, **found)
 
 
 def _key(number: int, side: str, position: int) -> str:

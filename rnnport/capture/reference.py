@@ -41,9 +41,14 @@ class Reference:
         self.failed_in = ""
 
     @property
+    def is_graph(self) -> bool:
+        """Whether it is TensorFlow 1 code, or a graph's file."""
+        return self._source.graph is not None
+
+    @property
     def compiled(self) -> bool:
         """Whether sequences of any length run in a graph, and not step by step in Python."""
-        return self._source.graph is not None or self._graphs.get(_OPEN) is not None
+        return self.is_graph or self._graphs.get(_OPEN) is not None
 
     def eager(self, inputs: Arrays, watching: Sequence[Patch] = ()) -> list[NDArray[np.generic]]:
         """Flat outputs, computed op by op: every check Keras makes in Python is made.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -37,6 +37,7 @@ class Comparison:
             expected and received are too far apart.
         trust: how far expected may be from the truth, over max(1, its largest magnitude), for the
             truth to be asked.
+        moves: outputs that rounding alone moves by more than the tolerance in this run.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Comparison:
     kind: str = ""
     truth: Callable[[], Arrays] | None = None
     trust: float = TRUSTED
+    moves: Mapping[str, float] = field(default_factory=dict)
 
 
 def compare_all(
@@ -56,6 +58,7 @@ def compare_all(
     moves: Mapping[str, float] | None = None,
     *,
     timed: Collection[str] = (),
+    constants: bool = False,
 ) -> list[Check]:
     """Compare every output in every run; an output proven nowhere fails.
 
@@ -73,6 +76,8 @@ def compare_all(
         tolerance: from TOLERANCES.
         moves: of outputs that rounding alone moves by more, by how much (conditioning.py).
         timed: outputs whose axis 1 is time.
+        constants: whether an output may be one constant value throughout: where both sides are the
+            same graph, say, and other checks ask whether it computes anything.
     """
     runs = list(comparisons)
     if not runs or not outputs:
@@ -83,6 +88,8 @@ def compare_all(
         for run in runs
         for output in outputs
     ]
+    if constants:
+        return checks
     constant = {name for name in outputs if _is_constant([run.expected.get(name) for run in runs])}
     return [_fail_as_constant(check) if check.output in constant else check for check in checks]
 
@@ -114,7 +121,7 @@ def compare(
 
 def _judged(run: Comparison, output: str, tolerance: float, move: float) -> Check:
     check = msgspec.structs.replace(_check(run, output, tolerance), kind=run.kind)
-    return _excused(_by_truth(check, run), run, move)
+    return _excused(_by_truth(check, run), run, max(move, run.moves.get(output, 0.0)))
 
 
 def _located(check: Check, run: Comparison, timed: bool) -> Check:

@@ -23,13 +23,14 @@ def check_determinism(subject: Subject) -> list[Check]:
     first, trouble = attempt(subject.runner.run_named, inputs)
     second, again = attempt(subject.runner.run_named, inputs)
     twice = Comparison("the same run twice", first, second, trouble or again, "determinism")
-    checks = compare_all("determinism", [twice], names, 0.0)
+    checks = compare_all("determinism", [twice], names, 0.0, constants=True)
     if subject.provider not in _THREADED:
         return checks
     one, note = attempt(lambda given: _threaded(subject, given, 1), inputs)
     two, other = attempt(lambda given: _threaded(subject, given, 2), inputs)
     threads = Comparison("one thread and two", one, two, note or other, "determinism")
-    return checks + compare_all("determinism", [threads], names, TOLERANCES["stream"])
+    bound = TOLERANCES["stream"]
+    return checks + compare_all("determinism", [threads], names, bound, constants=True)
 
 
 def _threaded(subject: Subject, inputs: Arrays, threads: int) -> Arrays:

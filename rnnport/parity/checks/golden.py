@@ -65,4 +65,13 @@ def compare_golden(
 def _against(case: GoldenCase, name: str, received: Arrays, note: str) -> Comparison:
     # The graph may only speak for itself where little depends on it.
     trust = _LITTLE if case.source == THE_GRAPH else TRUSTED
-    return Comparison(name, case.outputs, received, note, case.kind, lambda: case.truth, trust)
+    return Comparison(
+        name,
+        case.outputs,
+        received,
+        note,
+        case.kind,
+        lambda: case.truth,
+        trust,
+        case.moves,
+    )

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from numpy.typing import NDArray
 
 from rnnport.artifact.golden import PROVEN_GRAPH, TENSORFLOW, THE_GRAPH, GoldenCase
@@ -24,9 +25,10 @@ from rnnport.capture.truth import Twin, float64_twin
 from rnnport.parity.checks.isolation import check_isolation
 from rnnport.parity.compare import TRUSTED
 from rnnport.parity.exact import ExactGraph, agrees
+from rnnport.parity.row_padding import safe_row_padding
 from rnnport.parity.subject import run_form
 from rnnport.parity.taps import run_layers
-from rnnport.spec import Check
+from rnnport.spec import Check, Form
 
 __all__ = ["gather"]
 
@@ -67,13 +69,15 @@ def gather(source: Source, built: Built, reference: Reference, folder: Path) -> 
         notes += [f"{c.name}: no float64 run tells rounding from a fault: left out" for c in untold]
         kept = [case for case in kept if case not in untold]
         checks, moves = check_form(folder, built.form, kept)
+    mixes = _mixes_rows(built, reference, folder)
     return replace(
         built,
+        form=built.form if mixes else _with_pads(built, folder),
         cases=_with_layers(kept, path, built),
         checks=checks,
         notes=[*built.notes, *notes],
         conditioning=moves,
-        mixes_rows=_mixes_rows(built, reference, folder),
+        mixes_rows=mixes,
     )
 
 
@@ -91,6 +95,13 @@ def _mixes_rows(built: Built, reference: Reference, folder: Path) -> bool:
         return dict(zip(names, reference(inputs), strict=True))
 
     return not all(check.passed for check in check_isolation(built.form, ask, sizes))
+
+
+def _with_pads(built: Built, folder: Path) -> Form:
+    """The form, with the letters along which rows of unequal length may share a batch."""
+    run = run_form(folder / built.form.record.file, built.form)
+    pads = safe_row_padding(built.form, run, sizes=built.plan.sizes)
+    return msgspec.structs.replace(built.form, pads=pads)
 
 
 def _exact(path: Path, built: Built) -> ExactGraph | None:

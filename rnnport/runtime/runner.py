@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
 
 from rnnport.artifact.load import Artifact, open_artifact
 from rnnport.errors import NotStreamable, NotYetAvailable
+from rnnport.runtime.buckets import buckets, lengths_of, stack_rows
 from rnnport.runtime.checks import check_inputs
 from rnnport.runtime.decode_plan import ENCODER, DecodePlan
 from rnnport.runtime.form_sessions import FormSessions
@@ -18,6 +19,7 @@ from rnnport.runtime.generation import Generation
 from rnnport.runtime.generator import Generator
 from rnnport.runtime.pool import StreamPool, check_capacity
 from rnnport.runtime.providers import resolve_provider
+from rnnport.runtime.sequences import check_waste, cut_row, most_rows, read_sequences
 from rnnport.runtime.session import check_threads, open_session, run_refused
 from rnnport.runtime.stepper import Stepper
 from rnnport.runtime.stream_checks import check_count, check_wait
@@ -91,7 +93,50 @@ class Runner(Generation):
         Raises:
             InputError: as in run.
         """
-        arrays = check_inputs(self._form.inputs, inputs, self.manifest.fixed_axes)
+        return self._run(check_inputs(self._form.inputs, inputs, self.manifest.fixed_axes))
+
+    def run_many(
+        self, sequences: Iterable[Any], *, max_batch: int = 64, waste: float = 0.2
+    ) -> list[Any]:
+        """Run sequences of unequal length, each as if alone, in few runs.
+
+        Sequences are sorted by length and run in batches. Short ones are padded only where export
+        saw that padding changes nothing (the form's `pads` in the manifest); elsewhere, and for
+        sequences that are masked altogether, only those of equal length share a batch; where rows
+        of a batch influence one another, none do.
+
+        Args:
+            sequences: one entry each: an array (T, F…), or (T,) of ids; where the model takes
+                several inputs, a tuple or dict of those nested as the Keras model takes them, an
+                input without time (F…).
+            max_batch: the most sequences of one run.
+            waste: the largest share of a run's steps that may be padding; more of it means fewer
+                runs. See docs/runtime.md.
+
+        Returns:
+            For each sequence, in the order given, its outputs nested as Keras gives them, without
+            the batch axis: (T, …) where the output has time, T being the sequence's own length.
+
+        Raises:
+            InputError: sequences that do not fit, each by its number; or the model takes only
+                batches of another size than 1.
+            UsageError: max_batch or waste that make no sense.
+        """
+        check_count("max_batch", max_batch)
+        check_waste(waste)
+        most = most_rows(self.manifest, self._form, max_batch)
+        rows = read_sequences(self.manifest, self._form, sequences)
+        lengths = [lengths_of(self._form.inputs, row, self._form.pads) for row in rows]
+        found: list[Any] = [None] * len(rows)
+        for index in buckets(lengths, max_batch=most, waste=waste):
+            outputs = self._run(stack_rows(self._form.inputs, [rows[i] for i in index]))
+            for place, i in enumerate(index):
+                own = cut_row(self._form, outputs, place, rows[i])
+                found[i] = pack(self.manifest.output_structure, own)
+        return found
+
+    def _run(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the model on checked inputs."""
         try:
             outputs = self._session.run(list(self.output_names), arrays)
         except Exception as error:

@@ -20,7 +20,7 @@ from rnnport.runtime.generator import Generator
 from rnnport.runtime.pool import StreamPool, check_capacity
 from rnnport.runtime.providers import resolve_provider
 from rnnport.runtime.sequences import check_waste, cut_row, most_rows, read_sequences
-from rnnport.runtime.session import check_threads, open_session, run_refused
+from rnnport.runtime.session import check_spin, check_threads, open_session, run_refused
 from rnnport.runtime.stepper import Stepper
 from rnnport.runtime.stream_checks import check_count, check_wait
 from rnnport.runtime.stream_plan import STREAM, StreamPlan
@@ -42,10 +42,15 @@ class Runner(Generation):
     """
 
     def __init__(
-        self, artifact: Artifact, session: Any, provider: str, threads: int | None = None
+        self,
+        artifact: Artifact,
+        session: Any,
+        provider: str,
+        threads: int | None = None,
+        spin: bool | None = None,
     ) -> None:
         self.provider = provider
-        self._threads = threads
+        self._threads, self._spin = threads, spin
         self._streaming: StreamSessions | None = None
         self._generating: dict[str, Generator] = {}
         self._decoding: dict[str, FormSessions] = {}
@@ -236,7 +241,7 @@ class Runner(Generation):
             raise NotStreamable.of(where, verdict.reason, "a model that never looks ahead", remedy)
         plan = StreamPlan.of(self.manifest)
         path = self._artifact.forms[STREAM]
-        return StreamSessions(path, plan, self.provider, self._threads)
+        return StreamSessions(path, plan, self.provider, self._threads, self._spin)
 
     def _generator(self, output: str = "") -> Generator:
         """What the decoder is run with; its sessions open when first needed."""
@@ -251,7 +256,9 @@ class Runner(Generation):
     def _sessions(self, name: str) -> FormSessions:
         if name not in self._decoding:
             form, path = self.manifest.forms[name], self._artifact.forms[name]
-            self._decoding[name] = FormSessions.of(path, form, self.provider, self._threads)
+            self._decoding[name] = FormSessions.of(
+                path, form, self.provider, self._threads, self._spin
+            )
         return self._decoding[name]
 
     def __repr__(self) -> str:
@@ -268,7 +275,11 @@ def _only_batch(subject: str, received: object, batch: int | None) -> NotStreama
 
 
 def load(
-    out: str | os.PathLike[str] | Artifact, *, provider: str = "auto", threads: int | None = None
+    out: str | os.PathLike[str] | Artifact,
+    *,
+    provider: str = "auto",
+    threads: int | None = None,
+    spin: bool | None = None,
 ) -> Runner:
     """Open an artifact for running.
 
@@ -276,20 +287,22 @@ def load(
         out: the artifact's folder, or an opened Artifact (not checked again).
         provider: of a backend, or "auto" (CUDA where it really works, else the CPU).
         threads: for the work inside one operator; None leaves the choice to the runtime.
+        spin: as in rnnport.load.
 
     Raises:
-        UsageError: no such folder, or threads or provider that make no sense.
+        UsageError: no such folder, or threads, spin or provider that make no sense.
         ArtifactDamaged: the folder is not as rnnport wrote it.
         ProviderUnavailable: it was asked for by name and does not work here.
         ProviderLacks: it does not run an operator of the graph, or runs it wrong.
         NotYetAvailable: an artifact without model.onnx, for a later version.
     """
     check_threads(threads)
+    check_spin(spin)
     resolved = resolve_provider(provider)
     artifact = out if isinstance(out, Artifact) else open_artifact(out)
     if _FORM not in artifact.forms:
         received = f"forms {', '.join(artifact.forms)}"
         remedy = "use a later version of rnnport"
         raise NotYetAvailable.of(f"artifact {artifact.path}", received, "model.onnx", remedy)
-    session = open_session(artifact.forms[_FORM], resolved, threads)
-    return Runner(artifact, session, resolved, threads)
+    session = open_session(artifact.forms[_FORM], resolved, threads, spin=spin)
+    return Runner(artifact, session, resolved, threads, spin)

@@ -76,6 +76,9 @@ def read_sequences(manifest: Manifest, form: Form, sequences: Any) -> list[Array
     reasons: list[Reason] = []
     bad = 0
     for number, sequence in enumerate(sequences):
+        if len(alone) == 1 and _is_ready(alone[0], sequence):
+            rows.append({alone[0].name: sequence})
+            continue
         try:
             rows.append(check_inputs(alone, _bound(alone, manifest, sequence), fixed))
         except InputError as error:
@@ -135,6 +138,21 @@ def _one_batch(port: Port, fixed_axes: Sequence[FixedAxis]) -> Reason:
         f"a model that takes {describe(port)} only{why}",
         "a model of any batch size, or of batch size 1",
         "use runner.run, or export a model whose batch size is None",
+    )
+
+
+def _is_ready(port: Port, sequence: object) -> bool:
+    """Whether nothing needs to be checked or cast: thousands of sequences soon take a while."""
+    return (
+        type(sequence) is np.ndarray
+        and sequence.dtype == np.dtype(port.dtype)
+        and sequence.ndim == len(port.shape)
+        and 0 not in sequence.shape
+        and all(
+            size == axis or isinstance(axis, str)
+            for size, axis in zip(sequence.shape, port.shape, strict=True)
+        )
+        and len(set(port.shape)) == len(port.shape)
     )
 
 

@@ -98,11 +98,13 @@ def main() -> int:
     parser.add_argument("--artifact", default=str(ROOT / "artifacts" / "digits-lstm"))
     parser.add_argument("--shapes", type=int, default=10_000)
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--way", choices=("run", "run_many", "feed"), help="only this one")
     options = parser.parse_args()
     runner = rnnport.load(options.artifact, provider="cpu", threads=options.threads)
     console = Console()
-    found = [watch(name, act, options.shapes, console) for name, act in acts(runner)]
-    return 0 if all(found) else 1
+    wanted = [(name, act) for name, act in acts(runner) if options.way in (None, name)]
+    found = [watch(name, act, options.shapes, console) for name, act in wanted]
+    return 0 if found and all(found) else 1
 
 
 if __name__ == "__main__":

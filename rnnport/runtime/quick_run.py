@@ -54,7 +54,11 @@ class QuickRun:
         shape = inputs[port.name].shape
         sizes = {a: n for a, n in zip(port.shape, shape, strict=True) if isinstance(a, str)}
         known = all(resolve(p.shape, sizes) == outputs[p.name].shape for p in form.outputs)
-        return cls(session, inputs, outputs) if known else None
+        return (
+            cls(session, inputs, outputs)
+            if known and all(y.size for y in outputs.values())
+            else None
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:

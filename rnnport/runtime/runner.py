@@ -109,7 +109,7 @@ class Runner(Generation):
         return self._run(check_inputs(self._form.inputs, inputs, self.manifest.fixed_axes))
 
     def run_many(
-        self, sequences: Iterable[Any], *, max_batch: int = 64, waste: float = 0.2
+        self, sequences: Iterable[Any], *, max_batch: int = 32, waste: float = 0.1
     ) -> list[Any]:
         """Run sequences of unequal length, each as if alone, in few runs.
 

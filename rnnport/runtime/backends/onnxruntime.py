@@ -86,7 +86,7 @@ def _options(threads: int | None, arena: bool, spin: bool | None) -> Any:
     if threads is not None:
         options.intra_op_num_threads = threads
     # Spinning makes runs that follow one another up to a third faster, and takes from other
-    # processes, between runs as well, up to two thirds of what they get done.
+    # processes, between runs as well, about half of what they get done.
     options.add_session_config_entry(
         "session.intra_op.allow_spinning", "0" if spin is False else "1"
     )

@@ -156,7 +156,11 @@ def open(out: str | os.PathLike[str]) -> Artifact:
 
 
 def load(
-    out: str | os.PathLike[str] | Artifact, *, provider: str = "auto", threads: int | None = None
+    out: str | os.PathLike[str] | Artifact,
+    *,
+    provider: str = "auto",
+    threads: int | None = None,
+    spin: bool | None = None,
 ) -> Runner:
     """Load an artifact for inference; needs neither TensorFlow nor onnx.
 
@@ -165,6 +169,8 @@ def load(
         provider: "cpu", "cuda", "openvino", "web" (onnxruntime-web under Node), "reference" (ONNX's
             evaluator in float64), or "auto" (CUDA when it really works, else CPU).
         threads: intra-op threads; the runtime's choice where None.
+        spin: whether idle threads of onnxruntime wait for the next run at full speed. None, the
+            default, does: fastest on cores of one's own. False leaves the cores to others.
 
     Raises:
         ArtifactDamaged: a file is missing, changed or foreign.
@@ -173,7 +179,7 @@ def load(
     """
     from rnnport.runtime.runner import load as load_runner
 
-    return load_runner(out, provider=provider, threads=threads)
+    return load_runner(out, provider=provider, threads=threads, spin=spin)
 
 
 def verify(

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from numpy.typing import NDArray
 
 from rnnport.artifact.golden import PROVEN_GRAPH, TENSORFLOW, THE_GRAPH, GoldenCase
@@ -26,10 +27,11 @@ from rnnport.parity.checks.golden import check_golden
 from rnnport.parity.checks.isolation import check_isolation
 from rnnport.parity.compare import TRUSTED
 from rnnport.parity.exact import ExactGraph, agrees
+from rnnport.parity.row_padding import safe_row_padding
 from rnnport.parity.subject import run_form
 from rnnport.parity.taps import run_layers
 from rnnport.parity.tolerance import TOLERANCES
-from rnnport.spec import Check
+from rnnport.spec import Check, Form
 
 __all__ = ["gather"]
 
@@ -67,6 +69,7 @@ def gather(source: Source, built: Built, reference: Reference, folder: Path) -> 
     leaks, mixes_rows = _isolation(built, reference, folder)
     return replace(
         built,
+        form=built.form if mixes_rows else _with_pads(built, folder),
         cases=_with_layers(kept, path, built),
         checks=[*checks, *leaks],
         notes=[*built.notes, *notes],
@@ -89,6 +92,13 @@ def _isolation(built: Built, reference: Reference, folder: Path) -> tuple[Sequen
     failed = [check for check in ours if not check.passed]
     alone = [check for check in failed if theirs[check.name, check.output]]
     return alone, len(alone) < len(failed)
+
+
+def _with_pads(built: Built, folder: Path) -> Form:
+    """The form, with the letters along which rows of unequal length may share a batch."""
+    run = run_form(folder / built.form.record.file, built.form)
+    pads = safe_row_padding(built.form, run, sizes=built.plan.sizes)
+    return msgspec.structs.replace(built.form, pads=pads)
 
 
 def _exact(path: Path, built: Built) -> ExactGraph | None:

@@ -16,11 +16,13 @@ __all__ = [
     "affordable",
     "draw",
     "draw_mask",
+    "filler",
     "is_real",
     "mask_mark",
     "masked_letters",
     "masks_anything",
     "rescaled",
+    "stepped_letters",
     "with_denormals",
 ]
 
@@ -48,6 +50,19 @@ def masked_letters(ports: Sequence[Port]) -> frozenset[str]:
     others = [axis for port in ports if mask_mark(port) is not None for axis in port.shape[2:]]
     others += [axis for port in ports if mask_mark(port) is None for axis in port.shape[1:]]
     return frozenset(masked - {axis for axis in others if isinstance(axis, str)})
+
+
+def stepped_letters(ports: Sequence[Port]) -> frozenset[str]:
+    """Letters that stand for steps, axis 1, and for nothing else in any input."""
+    steps = {axis for port in ports for axis in port.shape[1:2] if isinstance(axis, str)}
+    others = {axis for port in ports for axis in (*port.shape[:1], *port.shape[2:])}
+    return frozenset(steps - others)
+
+
+def filler(port: Port) -> float:
+    """What stands in the padding of a short row: the mask value, or 0 where nothing masks."""
+    mark = mask_mark(port)
+    return 0.0 if mark is None else mark
 
 
 def affordable(

@@ -164,8 +164,9 @@ class Form(Strict, frozen=True, kw_only=True):
         states: state pairs; empty for model.onnx.
         fixed: inputs of a stream form that stay the same for the whole stream; all others are
             given anew for every step.
-        pads: letters of an encoder's inputs whose sizes may differ within a batch: export saw that
-            a short row, padded on the right with the mask value, gives what it gives alone.
+        pads: letters of the inputs of "model" or "encoder" whose sizes may differ within a batch:
+            export saw that a short row, padded on the right with the mask value (of "model" with
+            anything where nothing masks), gives what it gives alone.
         op_counts: nodes by op type, subgraphs included.
     """
 

@@ -95,7 +95,8 @@ def _shape_remedies(
 def _rank_remedy(port: Port, array: NDArray[Any]) -> str:
     missing = len(port.shape) - array.ndim
     if missing == 1 and _fits(array.shape, port.shape[1:]):
-        return "add the batch axis: x[None]"
+        steps = isinstance(port.shape[0], str) and port.shape[0] != "B"
+        return f"add the {'time' if steps else 'batch'} axis: x[None]"
     if missing == 1 and port.shape[-1] == 1 and _fits(array.shape, port.shape[:-1]):
         return "add the feature axis: x[..., None]"
     if missing == -1 and array.shape[0] == 1 and _fits(array.shape[1:], port.shape):

@@ -27,6 +27,7 @@ class FormSessions:
         outputs: the names its outputs must have.
         provider: a resolved provider.
         threads: the user's choice; None takes one thread for few rows, else onnxruntime's choice.
+        spin: as in open_session.
     """
 
     def __init__(
@@ -36,20 +37,28 @@ class FormSessions:
         outputs: Sequence[str],
         provider: str,
         threads: int | None,
+        spin: bool | None = None,
     ) -> None:
         self.path = path
         self.provider = provider
         self._inputs, self._outputs = inputs, outputs
-        self._threads = threads
+        self._threads, self._spin = threads, spin
         self._open: dict[tuple[int | None, bool], Any] = {}
         self._lock = threading.Lock()
 
     @classmethod
-    def of(cls, path: Path, form: Form, provider: str, threads: int | None) -> FormSessions:
+    def of(
+        cls,
+        path: Path,
+        form: Form,
+        provider: str,
+        threads: int | None,
+        spin: bool | None = None,
+    ) -> FormSessions:
         """The sessions of a form, its names as the manifest has them."""
         inputs = [*(p.name for p in form.inputs), *(s.input for s in form.states)]
         outputs = [*(p.name for p in form.outputs), *(s.output for s in form.states)]
-        return cls(path, inputs, outputs, provider, threads)
+        return cls(path, inputs, outputs, provider, threads, spin)
 
     def session(self, rows: int) -> Any:
         """The session for so many rows a run."""
@@ -58,7 +67,9 @@ class FormSessions:
         key = threads, not few
         with self._lock:
             if key not in self._open:
-                session = open_session(self.path, self.provider, threads, arena=not few)
+                session = open_session(
+                    self.path, self.provider, threads, arena=not few, spin=self._spin
+                )
                 self._check_names(session)
                 self._open[key] = session
             return self._open[key]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
 
 from rnnport.artifact.load import Artifact, open_artifact
 from rnnport.errors import NotStreamable, NotYetAvailable
+from rnnport.runtime.buckets import buckets, lengths_of, stack_rows
 from rnnport.runtime.checks import check_inputs
 from rnnport.runtime.decode_plan import ENCODER, DecodePlan
 from rnnport.runtime.form_sessions import FormSessions
@@ -18,7 +19,9 @@ from rnnport.runtime.generation import Generation
 from rnnport.runtime.generator import Generator
 from rnnport.runtime.pool import StreamPool, check_capacity
 from rnnport.runtime.providers import resolve_provider
-from rnnport.runtime.session import check_threads, open_session, run_refused
+from rnnport.runtime.quick_run import QuickRun
+from rnnport.runtime.sequences import check_waste, cut_row, most_rows, read_sequences
+from rnnport.runtime.session import check_spin, check_threads, open_session, run_refused
 from rnnport.runtime.stepper import Stepper
 from rnnport.runtime.stream_checks import check_count, check_wait
 from rnnport.runtime.stream_plan import STREAM, StreamPlan
@@ -40,14 +43,21 @@ class Runner(Generation):
     """
 
     def __init__(
-        self, artifact: Artifact, session: Any, provider: str, threads: int | None = None
+        self,
+        artifact: Artifact,
+        session: Any,
+        provider: str,
+        threads: int | None = None,
+        spin: bool | None = None,
     ) -> None:
         self.provider = provider
-        self._threads = threads
+        self._threads, self._spin = threads, spin
         self._streaming: StreamSessions | None = None
         self._generating: dict[str, Generator] = {}
         self._decoding: dict[str, FormSessions] = {}
         self._lock = threading.Lock()
+        self._quick: QuickRun | None = None
+        self._shapes: list[tuple[int, ...]] = []
         self._artifact = artifact
         self._session = session
         self._form: Form = artifact.manifest.forms[_FORM]
@@ -82,8 +92,13 @@ class Runner(Generation):
         Raises:
             InputError: names, ranks, sizes or dtypes do not fit; lists everything that is wrong.
         """
-        given = bind(self._form.inputs, self.manifest.input_structure, args, kwargs)
-        return pack(self.manifest.output_structure, self.run_named(given))
+        outputs = self._again(args[0]) if len(args) == 1 and not kwargs else None
+        if outputs is None:
+            given = bind(self._form.inputs, self.manifest.input_structure, args, kwargs)
+            arrays = check_inputs(self._form.inputs, given, self.manifest.fixed_axes)
+            outputs = self._run(arrays)
+            self._remember(arrays, outputs)
+        return pack(self.manifest.output_structure, outputs)
 
     def run_named(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Run the model once, flat: input name to array in, output name to array out.
@@ -91,7 +106,69 @@ class Runner(Generation):
         Raises:
             InputError: as in run.
         """
-        arrays = check_inputs(self._form.inputs, inputs, self.manifest.fixed_axes)
+        return self._run(check_inputs(self._form.inputs, inputs, self.manifest.fixed_axes))
+
+    def run_many(
+        self, sequences: Iterable[Any], *, max_batch: int = 32, waste: float = 0.1
+    ) -> list[Any]:
+        """Run sequences of unequal length, each as if alone, in few runs.
+
+        Sequences are sorted by length and run in batches. Short ones are padded only where export
+        saw that padding changes nothing (the form's `pads` in the manifest); elsewhere, and for
+        sequences that are masked altogether, only those of equal length share a batch; where rows
+        of a batch influence one another, none do.
+
+        Args:
+            sequences: one entry each: an array (T, F…), or (T,) of ids; where the model takes
+                several inputs, a tuple or dict of those nested as the Keras model takes them, an
+                input without time (F…).
+            max_batch: the most sequences of one run.
+            waste: the largest share of a run's steps that may be padding; more of it means fewer
+                runs. See docs/runtime.md.
+
+        Returns:
+            For each sequence, in the order given, its outputs nested as Keras gives them, without
+            the batch axis: (T, …) where the output has time, T being the sequence's own length.
+
+        Raises:
+            InputError: sequences that do not fit, each by its number; or the model takes only
+                batches of another size than 1.
+            UsageError: max_batch or waste that make no sense.
+        """
+        check_count("max_batch", max_batch)
+        check_waste(waste)
+        most = most_rows(self.manifest, self._form, max_batch)
+        rows = read_sequences(self.manifest, self._form, sequences)
+        lengths = [lengths_of(self._form.inputs, row, self._form.pads) for row in rows]
+        found: list[Any] = [None] * len(rows)
+        for index in buckets(lengths, max_batch=most, waste=waste):
+            outputs = self._run(stack_rows(self._form.inputs, [rows[i] for i in index]))
+            for place, i in enumerate(index):
+                own = cut_row(self._form, outputs, place, rows[i])
+                found[i] = pack(self.manifest.output_structure, own)
+        return found
+
+    def _again(self, x: object) -> dict[str, NDArray[Any]] | None:
+        """Run quickly what has the shape that was last run twice; None where it has not."""
+        if self._quick is None:
+            return None
+        try:
+            return self._quick.run(x)
+        except Exception:  # the usual way says what is wrong
+            return None
+
+    def _remember(
+        self, arrays: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]
+    ) -> None:
+        """Bind a shape that is run for the second time in a row."""
+        shapes = [array.shape for array in arrays.values()]
+        bound = [] if self._quick is None else [self._quick.shape]
+        if self.provider == "cpu" and shapes == self._shapes != bound:
+            self._quick = QuickRun.of(self._session, self._form, arrays, outputs)
+        self._shapes = shapes
+
+    def _run(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the model on checked inputs."""
         try:
             outputs = self._session.run(list(self.output_names), arrays)
         except Exception as error:
@@ -191,7 +268,7 @@ class Runner(Generation):
             raise NotStreamable.of(where, verdict.reason, "a model that never looks ahead", remedy)
         plan = StreamPlan.of(self.manifest)
         path = self._artifact.forms[STREAM]
-        return StreamSessions(path, plan, self.provider, self._threads)
+        return StreamSessions(path, plan, self.provider, self._threads, self._spin)
 
     def _generator(self, output: str = "") -> Generator:
         """What the decoder is run with; its sessions open when first needed."""
@@ -206,7 +283,9 @@ class Runner(Generation):
     def _sessions(self, name: str) -> FormSessions:
         if name not in self._decoding:
             form, path = self.manifest.forms[name], self._artifact.forms[name]
-            self._decoding[name] = FormSessions.of(path, form, self.provider, self._threads)
+            self._decoding[name] = FormSessions.of(
+                path, form, self.provider, self._threads, self._spin
+            )
         return self._decoding[name]
 
     def __repr__(self) -> str:
@@ -223,7 +302,11 @@ def _only_batch(subject: str, received: object, batch: int | None) -> NotStreama
 
 
 def load(
-    out: str | os.PathLike[str] | Artifact, *, provider: str = "auto", threads: int | None = None
+    out: str | os.PathLike[str] | Artifact,
+    *,
+    provider: str = "auto",
+    threads: int | None = None,
+    spin: bool | None = None,
 ) -> Runner:
     """Open an artifact for running.
 
@@ -231,20 +314,22 @@ def load(
         out: the artifact's folder, or an opened Artifact (not checked again).
         provider: of a backend, or "auto" (CUDA where it really works, else the CPU).
         threads: for the work inside one operator; None leaves the choice to the runtime.
+        spin: as in rnnport.load.
 
     Raises:
-        UsageError: no such folder, or threads or provider that make no sense.
+        UsageError: no such folder, or threads, spin or provider that make no sense.
         ArtifactDamaged: the folder is not as rnnport wrote it.
         ProviderUnavailable: it was asked for by name and does not work here.
         ProviderLacks: it does not run an operator of the graph, or runs it wrong.
         NotYetAvailable: an artifact without model.onnx, for a later version.
     """
     check_threads(threads)
+    check_spin(spin)
     resolved = resolve_provider(provider)
     artifact = out if isinstance(out, Artifact) else open_artifact(out)
     if _FORM not in artifact.forms:
         received = f"forms {', '.join(artifact.forms)}"
         remedy = "use a later version of rnnport"
         raise NotYetAvailable.of(f"artifact {artifact.path}", received, "model.onnx", remedy)
-    session = open_session(artifact.forms[_FORM], resolved, threads)
-    return Runner(artifact, session, resolved, threads)
+    session = open_session(artifact.forms[_FORM], resolved, threads, spin=spin)
+    return Runner(artifact, session, resolved, threads, spin)

@@ -11,7 +11,7 @@ from rnnport.runtime.backends.base import RunFailed
 from rnnport.runtime.backends.registry import BACKENDS
 from rnnport.spec import Lack
 
-__all__ = ["check_threads", "open_session", "provider_lacks", "run_refused"]
+__all__ = ["check_spin", "check_threads", "open_session", "provider_lacks", "run_refused"]
 
 
 def check_threads(threads: int | None) -> None:
@@ -26,8 +26,24 @@ def check_threads(threads: int | None) -> None:
     raise UsageError.of("threads", repr(threads), "a whole number from 1 up, or None", remedy)
 
 
+def check_spin(spin: object) -> None:
+    """Refuse what is neither True, False nor None.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if spin is not None and not isinstance(spin, bool):
+        expected = "True, False or None"
+        raise UsageError.of("spin", repr(spin), expected, "pass False to leave the cores to others")
+
+
 def open_session(
-    path: Path, provider: str = "cpu", threads: int | None = None, *, arena: bool = True
+    path: Path,
+    provider: str = "cpu",
+    threads: int | None = None,
+    *,
+    arena: bool = True,
+    spin: bool | None = None,
 ) -> Any:
     """Open a form; by path, since external data lies beside the file.
 
@@ -36,22 +52,24 @@ def open_session(
         provider: a resolved provider.
         threads: for the work inside one operator; None leaves the choice to the runtime.
         arena: keep freed memory at hand; without it very small runs are faster.
+        spin: whether idle threads of onnxruntime wait for work at full speed; None is True.
 
     Returns:
         A session as in backends/base.py; for "cpu" and "cuda" an onnxruntime.InferenceSession. Its
         run may be called from several threads.
 
     Raises:
-        UsageError: threads makes no sense.
+        UsageError: threads or spin makes no sense.
         ArtifactDamaged: the runtime does not take the file.
         ProviderLacks: the runtime does not run an operator, or runs it wrong.
         ProviderUnavailable: the provider works, but not for this session.
     """
     check_threads(threads)
+    check_spin(spin)
     backend = BACKENDS[provider]
     if found := backend.lacks(path):
         raise provider_lacks(provider, path, found)
-    return backend.open(path, threads, arena=arena)
+    return backend.open(path, threads, arena=arena, spin=spin)
 
 
 def provider_lacks(provider: str, path: Path, lacks: Sequence[Lack]) -> ProviderLacks:

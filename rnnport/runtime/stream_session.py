@@ -25,13 +25,21 @@ class StreamSessions(FormSessions):
         plan: what the manifest says about it.
         provider: a resolved provider.
         threads: as in FormSessions.
+        spin: as in open_session.
     """
 
-    def __init__(self, path: Path, plan: StreamPlan, provider: str, threads: int | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        plan: StreamPlan,
+        provider: str,
+        threads: int | None,
+        spin: bool | None = None,
+    ) -> None:
         self.plan = plan
         inputs = [*(p.name for p in (*plan.chunks, *plan.fixed)), *(s.input for s in plan.states)]
         outputs = [*(p.name for p in plan.outputs), *(s.output for s in plan.states)]
-        super().__init__(path, inputs, outputs, provider, threads)
+        super().__init__(path, inputs, outputs, provider, threads, spin)
 
 
 def run_stream(

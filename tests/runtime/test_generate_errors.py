@@ -146,9 +146,9 @@ def test_everything_wrong_is_said_at_once() -> None:
             "gru",
             [1, 2],
             "source 0, input 'source' | received: int64 () | expected: int64 (S,) | "
-            "remedy: add the batch axis: x[None]\n"
+            "remedy: add the time axis: x[None]\n"
             "source 1, input 'source' | received: int64 () | expected: int64 (S,) | "
-            "remedy: add the batch axis: x[None]",
+            "remedy: add the time axis: x[None]",
         ),
         (
             "gru",

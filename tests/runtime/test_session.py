@@ -29,6 +29,27 @@ def test_threads_that_make_no_sense(lstm_folder: Path, threads: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("spin", [0, 1, "no"])
+def test_spin_that_makes_no_sense(lstm_folder: Path, spin: Any) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_session(lstm_folder / "model.onnx", "cpu", spin=spin)
+    assert str(caught.value) == (
+        f"spin | received: {spin!r} | expected: True, False or None | "
+        "remedy: pass False to leave the cores to others"
+    )
+
+
+@pytest.mark.parametrize(("spin", "entry"), [(None, "1"), (True, "1"), (False, "0")])
+@pytest.mark.parametrize("arena", [True, False])
+def test_options(lstm_folder: Path, spin: bool | None, entry: str, arena: bool) -> None:
+    session = open_session(lstm_folder / "model.onnx", "cpu", 2, arena=arena, spin=spin)
+    options = session.get_session_options()
+    assert options.enable_cpu_mem_arena is arena
+    # Plans for every shape are kept only where they do not make the memory grow.
+    assert options.enable_mem_pattern is arena
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == entry
+
+
 def test_weights_may_lie_beside_the_file(tmp_path: Path) -> None:
     onnx.save(
         lstm_model(),

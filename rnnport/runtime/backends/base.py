@@ -85,13 +85,17 @@ class Backend(Protocol):
             ArtifactDamaged: the file is no ONNX graph.
         """
 
-    def open(self, path: Path, threads: int | None, *, arena: bool) -> Session:
+    def open(
+        self, path: Path, threads: int | None, *, arena: bool, spin: bool | None = None
+    ) -> Session:
         """Open a graph that lacks nothing.
 
         Args:
             path: the .onnx file; external data lies beside it.
             threads: for the work inside one operator; None leaves the choice to the runtime.
             arena: keep freed memory at hand, where the runtime knows such a thing.
+            spin: whether idle threads wait for work at full speed, where the runtime lets one
+                choose; None leaves the choice to the backend.
 
         Raises:
             ArtifactDamaged: the runtime does not take the file.

@@ -24,6 +24,8 @@ class Cpu:
         """As onnxruntime_lacks."""
         return onnxruntime_lacks(path)
 
-    def open(self, path: Path, threads: int | None, *, arena: bool) -> Any:
+    def open(
+        self, path: Path, threads: int | None, *, arena: bool, spin: bool | None = None
+    ) -> Any:
         """As open_onnxruntime."""
-        return open_onnxruntime(path, "cpu", threads, arena=arena)
+        return open_onnxruntime(path, "cpu", threads, arena=arena, spin=spin)

@@ -49,13 +49,15 @@ class Cuda:
                 found.append(Lack(form=path.stem, op=node.op, reason=reason))
         return list(dict.fromkeys(found))
 
-    def open(self, path: Path, threads: int | None, *, arena: bool) -> Any:
+    def open(
+        self, path: Path, threads: int | None, *, arena: bool, spin: bool | None = None
+    ) -> Any:
         """As open_onnxruntime.
 
         Raises:
             ProviderUnavailable: CUDA works, but not for this session.
         """
-        session = open_onnxruntime(path, "cuda", threads, arena=arena)
+        session = open_onnxruntime(path, "cuda", threads, arena=arena, spin=spin)
         if "CUDAExecutionProvider" not in session.get_providers():
             raise ProviderUnavailable.of(
                 "provider 'cuda'",

@@ -46,8 +46,10 @@ class OpenVino:
         self.require()
         return openvino_lacks(path, _core())
 
-    def open(self, path: Path, threads: int | None, *, arena: bool) -> OpenVinoSession:
-        """Open a graph; arena has no meaning here."""
+    def open(
+        self, path: Path, threads: int | None, *, arena: bool, spin: bool | None = None
+    ) -> OpenVinoSession:
+        """Open a graph; arena and spin have no meaning here."""
         self.require()
         return OpenVinoSession(path, threads)
 

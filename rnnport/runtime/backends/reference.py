@@ -43,8 +43,10 @@ class Reference:
 
         return reference_lacks(path)
 
-    def open(self, path: Path, threads: int | None, *, arena: bool) -> ReferenceSession:
-        """Open a graph; threads and arena have no meaning here."""
+    def open(
+        self, path: Path, threads: int | None, *, arena: bool, spin: bool | None = None
+    ) -> ReferenceSession:
+        """Open a graph; threads, arena and spin have no meaning here."""
         self.require()
         return ReferenceSession(path)
 

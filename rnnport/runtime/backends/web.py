@@ -48,8 +48,10 @@ class Web:
         """As onnxruntime_lacks: it is built with the same operators."""
         return onnxruntime_lacks(path)
 
-    def open(self, path: Path, threads: int | None, *, arena: bool) -> WebSession:
-        """Open a graph; threads and arena have no meaning here."""
+    def open(
+        self, path: Path, threads: int | None, *, arena: bool, spin: bool | None = None
+    ) -> WebSession:
+        """Open a graph; threads, arena and spin have no meaning here."""
         return WebSession(path)
 
 

@@ -64,7 +64,10 @@ def draw_ratios(rows: Sequence[Row], path: Path) -> None:
         place.set_visible(False)
     for axis, name in zip(axes.flat, peers, strict=False):
         _ratio_panel(axis, name, found)
-    figure.suptitle("times faster than …, median of each workload; the line spans all its rows")
+    figure.suptitle(
+        "rnnport is … times faster than the peer: median of each workload, the line spans its rows\n"
+        "green: ahead on every row; yellow: at worst 10 % behind; red: further behind on some row"
+    )
     _save(plt, figure, path)
 
 
@@ -79,15 +82,20 @@ def _ratio_panel(axis: Any, name: str, found: dict[str, list[Row]]) -> None:
         colour = AHEAD if min(ratios) >= 1 else LEVEL if min(ratios) >= 0.9 else BEHIND
         axis.barh(place, median - 1, left=1, height=0.62, color=colour, alpha=0.75)
         axis.plot([min(ratios), max(ratios)], [place, place], color=INK, linewidth=0.8)
-        axis.text(max(*ratios, 1) * 1.15, place, f"{median:.3g}×", va="center", fontsize=8)
+        axis.text(max(*ratios, 1) * 1.15, place, _times(median), va="center", fontsize=8)
     axis.axvline(1, color=INK, linewidth=1)
     axis.set_xscale("log")
     low, high = axis.get_xlim()
     axis.set_xlim(min(low, 0.7), max(high * 3, 3))
+    axis.xaxis.set_major_formatter("{x:g}")
     axis.set_yticks(range(len(found)), list(found))
     axis.set_ylim(len(found) - 0.4, -0.6)
     axis.grid(axis="x", color=GRID, linewidth=0.6)
     axis.set_axisbelow(True)
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}×" if ratio >= 100 else f"{ratio:.3g}×"
 
 
 def draw_floor(rows: Sequence[Row], path: Path) -> None:
@@ -107,7 +115,10 @@ def draw_floor(rows: Sequence[Row], path: Path) -> None:
         axis.imshow(values, cmap="YlGn", vmin=0, vmax=1.3, aspect="auto")
         for (line, column), value in np.ndenumerate(values):
             if value == value:
-                axis.text(column, line, f"{value:.2f}", ha="center", va="center", fontsize=8)
+                ink = "white" if value > 0.9 else INK
+                axis.text(
+                    column, line, f"{value:.2f}", ha="center", va="center", fontsize=8, color=ink
+                )
         axis.set_yticks(range(len(SIZES)), [f"{f}→{u}" for f, u in SIZES])
         axis.set_xticks(range(len(columns)), [f"{b}×{t}" for b, t in columns], fontsize=7)
         axis.set_title(f"{kind}: share of the rate of its matrix products alone, batch × time")
@@ -130,6 +141,10 @@ def draw_growth(rows: Sequence[Row], path: Path) -> None:
                 )
         place.set_xscale("log")
         place.set_yscale("log")
+        place.set_xticks([x for x, _ in points(rows, axis, OURS)], minor=False)
+        place.xaxis.set_major_formatter("{x:g}")
+        place.yaxis.set_major_formatter("{x:g}")
+        place.minorticks_off()
         place.set_xlabel(axis.name)
         place.set_title(axis.title, fontsize=8)
         place.grid(color=GRID, linewidth=0.5)

@@ -86,9 +86,9 @@ def _compare(contenders: dict[str, Run], absent: dict[str, str]) -> dict[str, fl
         raise Unequal("the expected outputs are constant, and prove nothing")
     errors: dict[str, float] = {}
     for name in [name for name in contenders if name != REFERENCE]:
-        why, error = _one_error(contenders[name], expected, floor=name in FLOORS)
-        if error is not None:
-            errors[name] = float(f"{error:.2g}")
+        why, difference = _one_error(contenders[name], expected, floor=name in FLOORS)
+        if difference is not None:
+            errors[name] = float(f"{difference:.2g}")
         if not why:
             continue
         if name in _OWN:
@@ -107,8 +107,9 @@ def _one_error(run: Run, expected: list[Any], *, floor: bool) -> tuple[str, floa
         return reason(error), None
     if floor:
         return "", None
-    error = apart(flat(result), expected)
-    return ("" if error <= TOLERANCE else f"gives other outputs ({error:.1e})"), error
+    difference = apart(flat(result), expected)
+    why = "" if difference <= TOLERANCE else f"gives other outputs ({difference:.1e})"
+    return why, difference
 
 
 def apart(received: list[Any], expected: list[Any]) -> float:

@@ -21,19 +21,23 @@ class CannotRun(Exception):
 
 
 class Peer(Protocol):
-    """A contender.
+    """A contender."""
 
-    Attributes:
-        name: what stands in the tables.
-        role: "ours", "peer" or "floor"; a floor does part of the work and is compared with nothing.
-        few: whether two rounds must do, since a call or its compilation takes long.
-        distributions: whose versions are told.
-    """
+    @property
+    def name(self) -> str:
+        """What stands in the tables."""
 
-    name: str
-    role: str
-    few: bool
-    distributions: tuple[str, ...]
+    @property
+    def role(self) -> str:
+        """Of "ours", "peer" and "floor": a floor does part of the work, its outputs say nothing."""
+
+    @property
+    def few(self) -> bool:
+        """Whether two rounds must do, since a call or its compilation takes long."""
+
+    @property
+    def distributions(self) -> tuple[str, ...]:
+        """Whose versions are told."""
 
     def prepare(self, subject: Subject) -> Bind:
         """Make ready for a model.

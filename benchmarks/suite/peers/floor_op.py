@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,13 +47,16 @@ def one_op_graph(model: Model) -> bytes:
     rng = np.random.default_rng(2)
     ways = 2 if model.bidirectional else 1
     wide = GATES[model.kind] * model.units
-    shapes = {"w": (ways, wide, model.features), "r": (ways, wide, model.units)}
-    shapes["b"] = (ways, 2 * wide)
+    shapes: dict[str, tuple[int, ...]] = {
+        "w": (ways, wide, model.features),
+        "r": (ways, wide, model.units),
+        "b": (ways, 2 * wide),
+    }
     weights = [
         numpy_helper.from_array((0.1 * rng.standard_normal(shape)).astype(np.float32), name)
         for name, shape in shapes.items()
     ]
-    keywords = {"linear_before_reset": 1} if model.kind == "GRU" else {}
+    keywords: dict[str, Any] = {"linear_before_reset": 1} if model.kind == "GRU" else {}
     node = helper.make_node(
         _OPS[model.kind],
         ["x", *shapes],

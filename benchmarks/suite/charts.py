@@ -65,7 +65,7 @@ def draw_ratios(rows: Sequence[Row], path: Path) -> None:
     for axis, name in zip(axes.flat, peers, strict=False):
         _ratio_panel(axis, name, found)
     figure.suptitle(
-        "rnnport is … times faster than the peer: median of each workload, the line spans its rows\n"
+        "rnnport is … times faster than the peer: median of a workload, the line spans its rows\n"
         "green: ahead on every row; yellow: at worst 10 % behind; red: further behind on some row"
     )
     _save(plt, figure, path)

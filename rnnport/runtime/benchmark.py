@@ -5,26 +5,22 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rnnport.artifact.golden import GOLDEN_FILE, read_golden
 from rnnport.artifact.load import Artifact, open_artifact
 from rnnport.errors import InputError, NotStreamable, UsageError
+from rnnport.runtime.benchmark_tasks import Call, Task, every_task
 from rnnport.runtime.memory import peak_bytes, resident_bytes
-from rnnport.runtime.runner import Runner, load
+from rnnport.runtime.runner import load
 from rnnport.runtime.stream_checks import check_count
-from rnnport.runtime.stream_plan import STREAM, StreamPlan
-from rnnport.samples import draw
-from rnnport.spec import Port
 
 __all__ = ["BenchReport", "BenchRow", "Timing", "benchmark"]
 
 LOADS = 3
 LEAST, MOST = 5, 2_000  # calls of one row
 
-Call = Callable[[], Any]
 Progress = Callable[[str, float], None]
 
 
@@ -85,21 +81,6 @@ class BenchReport:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class _Task:
-    """One row to come; make gives its call, and may refuse."""
-
-    form: str
-    batch: int
-    time: int | None
-    make: Callable[[], Call]
-
-    @property
-    def steps(self) -> int:
-        """What one call brings forward, over the whole batch."""
-        return self.batch * ((self.time or 1) if self.form == "run" else 1)
-
-
 def benchmark(
     out: str | os.PathLike[str] | Artifact,
     *,
@@ -131,13 +112,13 @@ def benchmark(
     memory = {"before": resident_bytes()}
     runner = load(artifact, provider=provider, threads=threads)
     memory["loaded"] = resident_bytes()
-    tasks = list(_tasks(artifact, runner, batches, times))
+    tasks = list(every_task(artifact, runner, batches, times))
     first = _first_run(tasks)
     again = _timing(lambda: load(artifact.path, provider=provider, threads=threads), 0.0, LOADS)
     rows = []
     for number, task in enumerate(tasks):
         if progress is not None:
-            progress(_name(task), number / len(tasks))
+            progress(task.title, number / len(tasks))
         rows.append(_row(task, seconds))
     memory |= {"after": resident_bytes(), "peak": peak_bytes()}
     known = {name: size for name, size in memory.items() if size is not None}
@@ -154,124 +135,7 @@ def _check(batches: Sequence[int], times: Sequence[int], seconds: float) -> None
         raise UsageError.of("seconds", seconds, "a number above 0", "pass 1.0, say")
 
 
-def _tasks(
-    artifact: Artifact, runner: Runner, batches: Sequence[int], times: Sequence[int]
-) -> Iterator[_Task]:
-    form = artifact.manifest.forms["model"]
-    others = _other_sizes(artifact, form.inputs)
-    letters = _letters(form.inputs)
-    lengths = times if any(letter.startswith("T") for letter in letters) else [_length(form.inputs)]
-    for batch in _batches(form.inputs, batches):
-        for length in lengths:
-            sizes = {**others, **_sizes(letters, batch, length)}
-            yield _Task("run", batch, length, _running(runner, form.inputs, sizes))
-    if STREAM in artifact.manifest.forms:
-        yield from _stream_tasks(artifact, runner, batches)
-    if artifact.manifest.generate is not None:
-        yield from _generate_tasks(artifact, runner, batches, times, others)
-
-
-def _running(runner: Runner, ports: Sequence[Port], sizes: Mapping[str, int]) -> Callable[[], Call]:
-    def make() -> Call:
-        arrays = draw(ports, sizes)
-        return lambda: runner.run_named(arrays)
-
-    return make
-
-
-def _stream_tasks(artifact: Artifact, runner: Runner, batches: Sequence[int]) -> Iterator[_Task]:
-    plan = StreamPlan.of(artifact.manifest)
-
-    def making(batch: int) -> Callable[[], Call]:
-        def make() -> Call:
-            fixed = draw(plan.fixed, {"B": batch}) if plan.fixed else None
-            stepper = runner.stepper(batch, fixed=fixed)
-            arrays = draw(plan.steps, {"B": batch})
-            if len(arrays) == 1:
-                (x,) = arrays.values()
-                return lambda: stepper.step(x)
-            return lambda: stepper.step(**arrays)
-
-        return make
-
-    for batch in batches if plan.batch is None else [plan.batch]:
-        yield _Task(STREAM, batch, 1, making(batch))
-
-
-def _generate_tasks(
-    artifact: Artifact,
-    runner: Runner,
-    batches: Sequence[int],
-    times: Sequence[int],
-    others: Mapping[str, int],
-) -> Iterator[_Task]:
-    wish = artifact.manifest.generate
-    encoder = artifact.manifest.forms.get("encoder")
-    if wish is None or encoder is None:
-        return
-    letters = _letters(encoder.inputs)
-
-    def making(sizes: Mapping[str, int]) -> Callable[[], Call]:
-        def make() -> Call:
-            arrays = draw(encoder.inputs, sizes)
-            source = dict(arrays) if len(arrays) > 1 else next(iter(arrays.values()))
-            return lambda: runner.generate(
-                source,
-                start=wish.start,
-                stop=wish.stops,
-                max_steps=wish.max_steps,
-                beam_width=wish.beam_width,
-                length_penalty=wish.length_penalty,
-                output=wish.output,
-            )
-
-        return make
-
-    for batch in _batches(encoder.inputs, batches):
-        length = max(times)
-        yield _Task("generate", batch, length, making({**others, **_sizes(letters, batch, length)}))
-
-
-def _letters(ports: Sequence[Port]) -> list[str]:
-    return [axis for port in ports for axis in port.shape if isinstance(axis, str)]
-
-
-def _sizes(letters: Sequence[str], batch: int, length: int | None) -> dict[str, int]:
-    """B, and the same length for every time axis."""
-    found = {letter: length for letter in letters if letter.startswith("T") and length}
-    return {**found, "B": batch}
-
-
-def _batches(ports: Sequence[Port], wanted: Sequence[int]) -> Sequence[int]:
-    fixed = [port.shape[0] for port in ports if port.shape and isinstance(port.shape[0], int)]
-    return [int(fixed[0])] if fixed else wanted
-
-
-def _length(ports: Sequence[Port]) -> int | None:
-    """The one length that the model takes, where its inputs look like sequences."""
-    sizes = [port.shape[1] for port in ports if len(port.shape) > 2 or _ids(port)]
-    return next((size for size in sizes if isinstance(size, int)), None)
-
-
-def _ids(port: Port) -> bool:
-    return len(port.shape) == 2 and port.is_ids
-
-
-def _other_sizes(artifact: Artifact, ports: Sequence[Port]) -> dict[str, int]:
-    """Sizes of axes that are neither batch nor time, as the first golden sample has them."""
-    letters = {a for a in _letters(ports) if a != "B" and not a.startswith("T")}
-    if not letters:
-        return {}
-    sample = read_golden(artifact.path / GOLDEN_FILE)[0].inputs
-    return {
-        axis: sample[port.name].shape[place]
-        for port in ports
-        for place, axis in enumerate(port.shape)
-        if isinstance(axis, str) and axis in letters
-    }
-
-
-def _first_run(tasks: Sequence[_Task]) -> float:
+def _first_run(tasks: Sequence[Task]) -> float:
     """Seconds of the first run that the model takes."""
     for task in tasks:
         call = task.make()
@@ -286,7 +150,7 @@ def _first_run(tasks: Sequence[_Task]) -> float:
     )
 
 
-def _row(task: _Task, seconds: float) -> BenchRow:
+def _row(task: Task, seconds: float) -> BenchRow:
     try:
         call = task.make()
         call()
@@ -306,7 +170,3 @@ def _timing(call: Call, seconds: float, least: int) -> Timing:
         taken.append(time.perf_counter() - started)
     low, median, high = statistics.quantiles(taken, n=4, method="inclusive")
     return Timing(median, low, high, len(taken))
-
-
-def _name(task: _Task) -> str:
-    return f"{task.form} {task.batch}" + (f"×{task.time}" if task.form != STREAM else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,9 +33,9 @@ def run_row(work: Workload, field: Field, limits: Limits) -> dict[str, Any]:
         Unequal: rnnport's outputs differ; a peer whose outputs differ is left out, and why.
     """
     contenders, absent = _bound(work, field)
-    errors = _compare(contenders, absent)
+    errors, firsts = _compare(contenders, absent)
     with silent_stderr():
-        found = measure(contenders, _FEW, limits, ours=OURS)
+        found = measure(contenders, _FEW, limits, ours=OURS, firsts=firsts)
     times = {
         name: [*(round(1e6 * t, 2) for t in (s.median, s.low, s.high)), s.calls]
         for name, s in found.samples.items()
@@ -79,14 +80,23 @@ def _bound(work: Workload, field: Field) -> tuple[dict[str, Run], dict[str, str]
     return contenders, absent
 
 
-def _compare(contenders: dict[str, Run], absent: dict[str, str]) -> dict[str, float]:
-    """Errors by contender, over max(1, the largest magnitude); takes out whoever differs."""
+def _compare(
+    contenders: dict[str, Run], absent: dict[str, str]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Errors over max(1, the largest magnitude), and seconds of the first calls, by contender.
+
+    Takes out whoever differs.
+    """
+    started = time.perf_counter()
     expected = flat(contenders[REFERENCE]())
+    firsts = {REFERENCE: time.perf_counter() - started}
     if not all(np.ptp(y) > 0 for y in expected):
         raise Unequal("the expected outputs are constant, and prove nothing")
     errors: dict[str, float] = {}
     for name in [name for name in contenders if name != REFERENCE]:
+        started = time.perf_counter()
         why, difference = _one_error(contenders[name], expected, floor=name in FLOORS)
+        firsts[name] = time.perf_counter() - started
         if difference is not None:
             errors[name] = float(f"{difference:.2g}")
         if not why:
@@ -95,7 +105,7 @@ def _compare(contenders: dict[str, Run], absent: dict[str, str]) -> dict[str, fl
             raise Unequal(f"{name}: {why}")
         del contenders[name]
         absent[name] = why
-    return errors
+    return errors, firsts
 
 
 def _one_error(run: Run, expected: list[Any], *, floor: bool) -> tuple[str, float | None]:

@@ -1,4 +1,4 @@
-"""The command as a whole, on two rows: it measures, stops, goes on, and writes the page."""
+"""The command as a whole, on one row: it goes on, measures, compares and writes the page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from suite.course import header
+from suite.measure import Limits
+from suite.peers.registry import FLOORS
 from suite.peers.torch import Torch
-from suite.store import read_results
+from suite.store import Store, read_results
 from suite.subject import Subject
 from suite.workloads import Model
+
+from tests.benchmarks.records import record
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,37 +33,26 @@ def bench(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_two_rows_one_after_the_other(tmp_path: Path) -> None:
+def test_a_cut_run_goes_on_and_makes_its_page(tmp_path: Path) -> None:
     out, page = tmp_path / "some.jsonl", tmp_path / "performance.md"
-    common = ["--quick", "--seconds", "0.05", "--out", str(out), "--no-fresh", "--threads", "1"]
-    done = bench(*common, "--rows", "GRU 64→128, 1x1,")
+    known = record("GRU 16→32, 8×1, plain", rnnport=10.0, tf2onnx=30.0)
+    Store(out, header(1, Limits(seconds=0.05)), resume=False).add(known)
+    words = ["--threads", "1", "--seconds", "0.05", "--no-fresh", "--out", str(out)]
+    words += ["--rows", "^GRU 16→32, (1|8)x1, plain", "--resume", "--page", str(page)]
+    done = bench(*words)
     assert done.returncode == 0, done.stderr
-    first = out.read_text()
-    done = bench(
-        *common, "--rows", "GRU 64→128, (1x1,|32x20, random)", "--resume", "--page", str(page)
-    )
-    assert done.returncode == 0, done.stderr
-    assert out.read_text().startswith(first[: first.index("\n") + 1])
     found = read_results(out)
-    assert list(found.rows) == ["GRU 64→128, 1×1, plain", "GRU 64→128, 32×20, random mask"]
-    before = read_results_of(first, tmp_path)
-    assert found.rows["GRU 64→128, 1×1, plain"] == before["GRU 64→128, 1×1, plain"]
-    for row in found.rows.values():
-        assert {"rnnport", "rnnport, portable", "Keras predict", "tf.function", "XLA"} <= set(
-            row["us"]
-        ), row["absent"]
-        assert {"tf2onnx", "BLAS products", "one-op graph"} <= set(row["us"]), row["absent"]
-        assert max(row["errors"].values()) <= 1e-5
-        assert set(row["us"]) & set(row["absent"]) == set()
-    assert set(found.models) == {"GRU 64→128", "GRU 64→128, masked"}
-    assert "| GRU 64→128, masked |" in page.read_text()
-    assert not (ROOT / "docs" / "performance.md.part").exists()
-
-
-def read_results_of(text: str, folder: Path) -> dict[str, object]:
-    path = folder / "before.jsonl"
-    path.write_text(text)
-    return dict(read_results(path).rows)
+    assert set(found.rows) == {known["row"], "GRU 16→32, 1×1, plain"}
+    assert found.rows[known["row"]] == known
+    row = found.rows["GRU 16→32, 1×1, plain"]
+    ours = {"rnnport", "rnnport, portable"}
+    assert {*ours, "Keras predict", "tf.function", "XLA", "tf2onnx", *FLOORS} <= set(row["us"])
+    assert max(row["errors"].values()) <= 1e-5
+    assert not set(row["us"]) & set(row["absent"])
+    (model,) = found.models.values()
+    assert model["lowering"] == ["GRU"]
+    assert model["bytes"]["rnnport"] > model["bytes"]["weights"] > 0
+    assert "Rows measured: 2 of 659" in page.read_text()
 
 
 def test_rows_are_listed() -> None:

@@ -25,7 +25,10 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., core.Measured]:
         monkeypatch.setattr(core, "others_seconds", lambda: 0.0)
         monkeypatch.setattr(core, "others_share", lambda clocks: next(shares))
         contenders = {name: (lambda name=name: name) for name in script}  # type: ignore[misc]
-        return measure(contenders, FEW, limits, ours="ours")
+        firsts = {
+            name: 1e-3 if name == "once slow" else seconds[0] for name, seconds in script.items()
+        }
+        return measure(contenders, FEW, limits, ours="ours", firsts=firsts)
 
     return run
 
@@ -57,6 +60,12 @@ def test_some_take_two_rounds_and_slow_calls_one(play: Callable[..., core.Measur
         "slow start": 6,
         "very slow": 3,
     }
+
+
+def test_one_slow_call_is_not_a_slow_contender(play: Callable[..., core.Measured]) -> None:
+    found = play({"ours": [0.7, *[1e-3] * 11]}, forever(0.0), Limits())
+    assert found.rounds == 5
+    assert found.samples["ours"].median == 1e-3
 
 
 def test_disturbed_rounds_do_not_count_where_quiet_ones_exist(

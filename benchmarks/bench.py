@@ -6,9 +6,9 @@
     ./scripts/bench --rows 'GRU.*, 1x'      rows whose name the regular expression is found in
     ./scripts/bench --list                  the names, nothing else
 
-Results go to artifacts/bench/grid.jsonl, row by row; docs/performance.md and its charts are made
-from them afterwards, and by `python benchmarks/page.py` alone. How the time is taken:
-suite/measure.py.
+Results of the whole grid go to artifacts/bench/grid.jsonl, row by row; docs/performance.md and its
+charts are made from them afterwards, and by `python benchmarks/page.py` alone. Results of some rows
+go to .cache/bench/, with --resume to the grid's file. docs/benchmarks.md says more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-OUT = ROOT / "artifacts" / "bench"
 
 
 def options() -> argparse.Namespace:
@@ -32,7 +31,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="print the names of the rows")
     parser.add_argument("--resume", action="store_true", help="keep the rows that are there")
     parser.add_argument(
-        "--again", action="store_true", help="with --resume: rows that others disturbed once more"
+        "--again",
+        choices=("disturbed", "all"),
+        help="with --resume: measure rows that are there once more, those others disturbed or all",
     )
     parser.add_argument("--seconds", type=float, default=4.0, help="of timing, for each row")
     parser.add_argument("--threads", type=int, default=cores, help="for each contender")
@@ -59,4 +60,4 @@ if __name__ == "__main__":
     environment(chosen.threads)
     from suite.course import run
 
-    sys.exit(run(chosen, OUT))
+    sys.exit(run(chosen, ROOT))

@@ -25,10 +25,12 @@ from suite.rows import describe, run_row
 from suite.store import Store
 from suite.workloads import Workload, every_workload, quick_workloads, select
 
-__all__ = ["chosen_workloads", "header", "run"]
+__all__ = ["GRID", "chosen_workloads", "header", "known", "results_file", "run"]
+
+GRID = Path("artifacts", "bench", "grid.jsonl")
 
 
-def run(options: argparse.Namespace, folder: Path) -> int:
+def run(options: argparse.Namespace, root: Path) -> int:
     """Do what the command line says; 1 where rnnport differed or failed on a row."""
     workloads = chosen_workloads(options)
     if options.list:
@@ -38,30 +40,39 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     with console.status("loading TensorFlow"):
         load_exporter()
         _set_threads(options.threads)
-    out = options.out or folder / ("quick.jsonl" if options.quick else "grid.jsonl")
+    out = options.out or root / results_file(options)
     limits = Limits(seconds=options.seconds)
     try:
         store = Store(out, header(options.threads, limits), resume=options.resume)
     except ValueError as error:
         console.print(f"{error}; leave --resume out to begin anew", style="red")
         return 2
-    pending = [work for work in workloads if not _known(store, work, options.again)]
+    rows = store.results.rows
+    pending = [work for work in workloads if not known(rows.get(work.key), options.again)]
     failed = _measure(pending, store, limits, options.threads, console)
     if not options.no_fresh:
         with console.status("processes of their own"):
             for record in fresh_processes(options.threads, set(store.results.fresh)):
                 store.add(record)
-    page = options.page or _page_of(out, folder)
+    page = options.page or _page_of(out, root)
     if page is not None:
         make_page(store.results, page)
     console.print(f"{len(store.results.rows)} rows in {out.name}" + (f", {page}" if page else ""))
     return 1 if failed else 0
 
 
-def _page_of(out: Path, folder: Path) -> Path | None:
+def results_file(options: argparse.Namespace) -> Path:
+    """Where results go, from the repository's root; some rows never replace the whole grid."""
+    if options.quick:
+        return Path(".cache", "bench", "quick.jsonl")
+    if options.rows and not options.resume:
+        return Path(".cache", "bench", "rows.jsonl")
+    return GRID
+
+
+def _page_of(out: Path, root: Path) -> Path | None:
     """Only the grid's own file makes the committed document."""
-    whole = out.resolve() == (folder / "grid.jsonl").resolve()
-    return folder.parents[1] / "docs" / "performance.md" if whole else None
+    return root / "docs" / "performance.md" if out.resolve() == (root / GRID).resolve() else None
 
 
 def chosen_workloads(options: argparse.Namespace) -> list[Workload]:
@@ -93,11 +104,16 @@ def _set_threads(threads: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
 
 
-def _known(store: Store, work: Workload, again: bool) -> bool:
-    row = store.results.rows.get(work.key)
-    if row is None or "failed" in row:
+def known(row: dict[str, Any] | None, again: str | None) -> bool:
+    """Whether a row need not be measured.
+
+    Args:
+        row: its record, if there is one; a failed one is tried again.
+        again: "disturbed" rows, or "all".
+    """
+    if row is None or "failed" in row or again == "all":
         return False
-    return not (again and row["others_share"] > QUIET)
+    return not (again == "disturbed" and row["others_share"] > QUIET)
 
 
 def _measure(

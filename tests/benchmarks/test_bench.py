@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from suite.course import header
+from suite.course import GRID, header, known, results_file
 from suite.measure import Limits
 from suite.peers.registry import FLOORS
 from suite.peers.torch import Torch
@@ -19,6 +20,7 @@ from suite.workloads import Model
 
 from tests.benchmarks.records import record
 
+AGAIN = ("disturbed", "all")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -53,6 +55,35 @@ def test_a_cut_run_goes_on_and_makes_its_page(tmp_path: Path) -> None:
     assert model["lowering"] == ["GRU"]
     assert model["bytes"]["rnnport"] > model["bytes"]["weights"] > 0
     assert "Rows measured: 2 of 659" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("quick", "rows", "resume", "grid"),
+    [
+        (False, "", False, True),
+        (False, "", True, True),
+        (False, "GRU", True, True),
+        (False, "GRU", False, False),
+        (True, "", False, False),
+        (True, "", True, False),
+    ],
+)
+def test_some_rows_never_replace_the_grid(quick: bool, rows: str, resume: bool, grid: bool) -> None:
+    options = argparse.Namespace(quick=quick, rows=rows, resume=resume)
+    assert (results_file(options) == GRID) is grid
+
+
+def test_which_rows_are_measured_again() -> None:
+    quiet = record("GRU 16→32, 8×1, plain", 0.0, rnnport=1.0)
+    disturbed = record("GRU 16→32, 8×1, plain", 0.5, rnnport=1.0)
+    for again, expected in (
+        (None, (True, True)),
+        ("disturbed", (True, False)),
+        ("all", (False,) * 2),
+    ):
+        assert (known(quiet, again), known(disturbed, again)) == expected
+    assert not known(None, None)
+    assert not known({"failed": "why"}, None)
 
 
 def test_rows_are_listed() -> None:

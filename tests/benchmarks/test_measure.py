@@ -25,9 +25,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., core.Measured]:
         monkeypatch.setattr(core, "others_seconds", lambda: 0.0)
         monkeypatch.setattr(core, "others_share", lambda clocks: next(shares))
         contenders = {name: (lambda name=name: name) for name in script}  # type: ignore[misc]
-        firsts = {
-            name: 1e-3 if name == "once slow" else seconds[0] for name, seconds in script.items()
-        }
+        firsts = {name: seconds[-1] for name, seconds in script.items()}
         return measure(contenders, FEW, limits, ours="ours", firsts=firsts)
 
     return run

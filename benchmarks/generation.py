@@ -265,11 +265,13 @@ def predict_loop(one: Contest, source: Array) -> Array:
     return np.stack(steps, axis=1)
 
 
-def compiled_loop(one: Contest, source: Array) -> Run:
-    """The same as one TensorFlow graph, encoder and loop."""
+def compiled_loop(one: Contest, source: Array, *, xla: bool = False) -> Run:
+    """The same as one TensorFlow graph, encoder and loop, on request compiled by XLA."""
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec(source.shape, tf.int32)])
+    signature = [tf.TensorSpec(source.shape, tf.int32)]
+
+    @tf.function(input_signature=signature, jit_compile=xla or None)
     def loop(given: Any) -> Any:
         states = aslist(one.encoder(given))
         tokens = tf.fill([len(source), 1], START)

@@ -15,7 +15,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CORES", "QUIET", "cpu_model", "race"]
+__all__ = [
+    "CORES",
+    "QUIET",
+    "block",
+    "cpu_model",
+    "others_seconds",
+    "others_share",
+    "race",
+    "timed",
+]
 
 Run = Callable[[], Any]
 
@@ -76,16 +85,37 @@ def others_seconds() -> float:
     return busy / os.sysconf("SC_CLK_TCK") - time.process_time()
 
 
-def block(run: Run) -> list[float]:
-    """Seconds of each of the calls that fit into one block, three at least, after a pause."""
-    time.sleep(PAUSE)
-    run()
-    times: list[float] = []
-    while len(times) < 3 or sum(times) < BLOCK:
-        before = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - before)
+def block(
+    run: Run,
+    *,
+    pause: float = PAUSE,
+    seconds: float = BLOCK,
+    least: int = 3,
+    warm: float = float("inf"),
+) -> list[float]:
+    """Seconds of each of the calls that fit into one block, after a pause.
+
+    Args:
+        run: the call.
+        pause: seconds slept in front.
+        seconds: the block goes on until its calls add up to them.
+        least: calls there are at least.
+        warm: a first call shorter than that only warms the caches and does not count.
+    """
+    time.sleep(pause)
+    times = [timed(run)]
+    if times[0] < warm:
+        times = []
+    while len(times) < least or sum(times) < seconds:
+        times.append(timed(run))
     return times
+
+
+def timed(run: Run) -> float:
+    """Seconds of one call."""
+    before = time.perf_counter()
+    run()
+    return time.perf_counter() - before
 
 
 def cpu_model() -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from fetch import Unavailable, package_file
 
-__all__ = ["REAL", "collect_rows", "export_real"]
+__all__ = ["REAL", "collect_rows", "export_real", "published"]
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = "real models"
@@ -42,6 +42,15 @@ def export_real(folder: Path) -> Iterator[str]:
 
 
 _Loaded = tuple[Any, dict[str, Any]]
+
+
+def published(name: str) -> _Loaded:
+    """A published model, or its file, and keywords for rnnport.export.
+
+    Raises:
+        Unavailable: it cannot be fetched; says why.
+    """
+    return _PUBLISHED[name]()
 
 
 def _sleep(kind: str, sha256: str) -> Callable[[], _Loaded]:

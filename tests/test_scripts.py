@@ -22,6 +22,7 @@ DIGITS = ROOT / "artifacts" / "digits-lstm"
 COMMANDS = (
     "scripts/test",
     "scripts/demo",
+    "scripts/bench",
     "scripts/bench_cells",
     "scripts/bench_core",
     "scripts/bench_generate",

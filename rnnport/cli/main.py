@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from rnnport.cli.bench import bench
 from rnnport.cli.export import export
 from rnnport.cli.generate import generate
 from rnnport.cli.inspect import inspect
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (export, inspect, verify, run, stream, generate):
+for _command in (export, inspect, verify, run, stream, generate, bench):
     app.command(epilog=EXIT_CODES)(_command)
 
 

@@ -16,7 +16,7 @@ def plain(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "command", [None, "export", "inspect", "verify", "run", "stream", "generate"]
+    "command", [None, "export", "inspect", "verify", "run", "stream", "generate", "bench"]
 )
 def test_help_documents_exit_codes_and_json(command: str | None) -> None:
     result = CliRunner().invoke(app, [command, "--help"] if command else ["--help"])

@@ -1,0 +1,1 @@
+"""The benchmark suite behind `./scripts/bench`: workloads as data, one peer a file, one core."""

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from suite import measure as core
+from suite.measure import Limits, Sample, measure, rotated, sample_of, steady
+from timing import block
+
+FEW = frozenset({"slow start"})
+Script = dict[str, list[float]]
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., core.Measured]:
+    """Runs measure on a script: seconds by contender and round, the share others took by block."""
+
+    def run(script: Script, shares: Iterator[float], limits: Limits) -> core.Measured:
+        turns: dict[str, Iterator[float]] = {name: iter(s) for name, s in script.items()}
+
+        def scripted(call: Callable[[], str], limits: Limits) -> list[float]:
+            return [next(turns[call()])] * 3
+
+        monkeypatch.setattr(core, "_block", scripted)
+        monkeypatch.setattr(core, "others_seconds", lambda: 0.0)
+        monkeypatch.setattr(core, "others_share", lambda clocks: next(shares))
+        contenders = {name: (lambda name=name: name) for name in script}  # type: ignore[misc]
+        firsts = {name: seconds[-1] for name, seconds in script.items()}
+        return measure(contenders, FEW, limits, ours="ours", firsts=firsts)
+
+    return run
+
+
+def forever(share: float) -> Iterator[float]:
+    while True:
+        yield share
+
+
+def test_steady_contenders_stop_after_three_rounds(play: Callable[..., core.Measured]) -> None:
+    found = play({"ours": [1e-3] * 12, "peer": [2e-3] * 12}, forever(0.0), Limits())
+    assert found.rounds == 3
+    assert found.samples["peer"] == Sample(2e-3, 2e-3, 2e-3, 9)
+    assert found.others_share == 0.0
+
+
+def test_who_is_not_steady_goes_on_and_ours_with_it(play: Callable[..., core.Measured]) -> None:
+    script = {"ours": [1e-3] * 12, "peer": [1e-3, 2e-3, 3e-3, 4e-3, 5e-3, *[5e-3] * 7]}
+    found = play(script, forever(0.0), Limits(rounds=6))
+    assert found.rounds == 6
+    assert found.samples["ours"].calls == found.samples["peer"].calls == 18
+
+
+def test_some_take_two_rounds_and_slow_calls_one(play: Callable[..., core.Measured]) -> None:
+    script = {"ours": [1e-3] * 12, "slow start": [0.1] * 12, "very slow": [0.7] * 12}
+    found = play(script, forever(0.0), Limits())
+    assert {name: s.calls for name, s in found.samples.items()} == {
+        "ours": 9,
+        "slow start": 6,
+        "very slow": 3,
+    }
+
+
+def test_one_slow_call_is_not_a_slow_contender(play: Callable[..., core.Measured]) -> None:
+    found = play({"ours": [0.7, *[1e-3] * 11]}, forever(0.0), Limits())
+    assert found.rounds == 5
+    assert found.samples["ours"].median == 1e-3
+
+
+def test_disturbed_rounds_do_not_count_where_quiet_ones_exist(
+    play: Callable[..., core.Measured],
+) -> None:
+    script = {"ours": [9e-3, 1e-3, 1e-3, 1e-3, 1e-3]}
+    found = play(script, iter([0.5, 0.0, 0.0, 0.0, 0.0]), Limits())
+    assert found.samples["ours"] == Sample(1e-3, 1e-3, 1e-3, 9)
+    assert found.others_share == 0.0
+
+
+def test_a_row_that_is_never_quiet_says_so(play: Callable[..., core.Measured]) -> None:
+    found = play({"ours": [1e-3] * 5}, forever(0.4), Limits(rounds=5))
+    assert (found.rounds, found.others_share) == (5, 0.4)
+    assert found.samples["ours"].calls == 15
+
+
+def test_the_first_round_is_finished_however_late(play: Callable[..., core.Measured]) -> None:
+    found = play({"ours": [1e-3] * 9, "peer": [1e-3] * 9}, forever(0.0), Limits(seconds=0.0))
+    assert found.rounds == 1
+    assert set(found.samples) == {"ours", "peer"}
+
+
+def test_quartiles() -> None:
+    assert sample_of([(0.0, [1.0, 2.0]), (0.0, [3.0, 4.0, 5.0])]) == Sample(3.0, 2.0, 4.0, 5)
+    assert sample_of([(0.0, [7.0])]) == Sample(7.0, 7.0, 7.0, 1)
+
+
+def test_the_order_turns() -> None:
+    assert [rotated(["a", "b", "c"], n) for n in (0, 1, 3)] == [
+        ["a", "b", "c"],
+        ["b", "c", "a"],
+        ["a", "b", "c"],
+    ]
+
+
+def test_steady_looks_at_three_medians() -> None:
+    assert not steady([1.0, 1.0], 0.02)
+    assert steady([5.0, 1.0, 1.01, 1.0], 0.02)
+    assert not steady([1.0, 1.0, 1.03], 0.02)
+
+
+def test_a_block_warms_up_unless_the_call_is_long() -> None:
+    calls: list[int] = []
+    taken = block(lambda: calls.append(1), pause=0.0, seconds=0.0, least=2)
+    assert (len(calls), len(taken)) == (3, 2)
+    calls.clear()
+    taken = block(lambda: calls.append(1), pause=0.0, seconds=0.0, least=1, warm=0.0)
+    assert (len(calls), len(taken)) == (1, 1)

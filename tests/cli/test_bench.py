@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -170,3 +173,11 @@ def test_memory_is_that_of_this_process() -> None:
         pytest.skip("the system does not tell")
     assert 1e6 < now < 1e12
     assert peak >= 0.5 * now
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such mark")
+def test_the_peak_is_not_that_of_who_started_the_process() -> None:
+    code = "from rnnport.runtime.memory import peak_bytes; print(peak_bytes())"
+    ballast = np.ones(1 << 26)  # 512 MB
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 1e6 < int(done.stdout) < ballast.nbytes

@@ -25,8 +25,8 @@ def check_stream(subject: Subject) -> list[Check]:
     found = cuts(model, stream, shortest=_shortest(subject), seed=_SEED + subject.seed)
     run, bound = subject.form("stream"), subject.stream_tolerance
     if subject.exact or not takes_chunks(stream):
-        whole = subject.runner.run_named
-        return check_streaming(model, stream, whole, run, found, tolerance=bound)
+        apart = subject.runner.run_named
+        return check_streaming(model, stream, apart, run, found, tolerance=bound)
     whole = one_chunk(stream, run)
     law = check_streaming(model, stream, whole, run, found, tolerance=bound)
     return [*law, *beside_model(subject, "stream", whole, found, "streaming")]

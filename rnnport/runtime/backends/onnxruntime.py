@@ -20,6 +20,10 @@ _CPU: tuple[str, dict[str, Any]] = ("CPUExecutionProvider", {})
 _CUDA: tuple[str, dict[str, Any]] = ("CUDAExecutionProvider", {"use_tf32": "0"})
 _NO_KERNEL = re.compile(r"Could not find an implementation for (\w+)")
 _RECURRENT = {"LSTM", "GRU", "RNN"}
+# onnxruntime 1.31.1 dies of it (SIGSEGV) where float16 meets Transpose, MatMul and the casts that it
+# puts around operators without float16 kernels.
+_DEADLY_TO_HALF = ["MatmulTransposeFusion"]
+_HALF = 10
 _DOMAINS = {"", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"}
 
 
@@ -40,6 +44,11 @@ def _why(node: Node) -> str:
     if node.domain == "" and node.op in _RECURRENT and node.integer("layout", 0):
         return "onnxruntime does not implement layout 1"
     return ""
+
+
+def _is_half(path: Path) -> bool:
+    """Whether the graph computes in float16, between casts at its borders."""
+    return any(n.op == "Cast" and n.integer("to", 0) == _HALF for n in graph_nodes(path).nodes)
 
 
 def open_onnxruntime(path: Path, provider: str, threads: int | None, *, arena: bool) -> Any:
@@ -66,7 +75,11 @@ def open_onnxruntime(path: Path, provider: str, threads: int | None, *, arena: b
         options.intra_op_num_threads = threads
     try:
         return ort.InferenceSession(
-            str(path), options, providers=session_providers(provider), enable_fallback=0
+            str(path),
+            options,
+            providers=session_providers(provider),
+            disabled_optimizers=_DEADLY_TO_HALF if _is_half(path) else None,
+            enable_fallback=0,
         )
     except Exception as error:
         detail = f"onnxruntime {ort.__version__}: {' '.join(str(error).split())[:500]}"

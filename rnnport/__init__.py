@@ -111,6 +111,13 @@ def export(
     two = encoder is not None or decoder is not None
     _refuse_values(target, opset)
     target = _target(target, precision)
+    if precision == "float16" and generate is not None:
+        raise UsageError.of(
+            "generate, precision",
+            "generate= with float16",
+            "generate.onnx in float32 or int8: a loop in float16 was not proven token for token",
+            "leave generate out and call runner.generate",
+        )
     _refuse_format(source_format)
     if two:
         _refuse_half(model, encoder, decoder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,9 +12,10 @@ from rnnport.artifact.golden import GoldenCase
 from rnnport.artifact.load import Artifact
 from rnnport.artifact.manifest import record
 from rnnport.building import Settings, drop_form
-from rnnport.errors import ParityError, Reason
+from rnnport.errors import ParityError, Reason, UnsupportedModel
 from rnnport.graph.finish import count_ops, write_onnx
 from rnnport.graph.float16 import to_float16
+from rnnport.graph.float16_weights import TooLarge
 from rnnport.graph.int8 import to_int8
 from rnnport.parity.checks.generation import check_generation
 from rnnport.parity.checks.golden import run_golden
@@ -59,17 +60,21 @@ def in_precision(
 
     Raises:
         ParityError: it costs more than its budget, or a law does not hold.
+        UnsupportedModel: float16 does not hold its weights.
     """
     precision = settings.precision
     if precision == "float32":
         return manifest
-    forms = {name: _convert(name, form, folder, precision) for name, form in manifest.forms.items()}
+    forms = {
+        name: _convert(name, form, manifest, folder, precision)
+        for name, form in manifest.forms.items()
+    }
     dynamic = bool(forms["model"].op_counts.get("DynamicQuantizeLSTM"))
     made = msgspec.structs.replace(
         manifest,
         precision=precision,
         forms=forms,
-        layers=_layers(manifest.layers, forms["model"]),
+        layers=_layers(manifest.layers, forms["model"].op_counts),
         mixes_rows=manifest.mixes_rows or dynamic,
         parity=[],
     )
@@ -89,25 +94,39 @@ def in_precision(
     return msgspec.structs.replace(made, parity=checks, paid=paid, notes=notes)
 
 
-def _convert(name: str, form: Form, folder: Path, precision: str) -> Form:
+def _convert(name: str, form: Form, manifest: Manifest, folder: Path, precision: str) -> Form:
     path = folder / form.record.file
     model = ir.load(path)
     ir.external_data.load_to_model(model)
     if precision == "int8":
-        to_int8(model, dynamic=name in _WHOLE and takes_chunks(form))
+        to_int8(model, dynamic=name in _WHOLE and (name != "model" or takes_chunks(form)))
     else:
-        to_float16(model)
+        _halve(model, form.record.file)
     model.metadata_props["rnnport.precision"] = precision
+    counts = count_ops(model)
+    layers = msgspec.json.encode(_layers(manifest.layers, counts)).decode()
+    model.metadata_props["rnnport.layers"] = layers
     drop_form(folder, form.record.file)
     data = write_onnx(model, path)
     return msgspec.structs.replace(
-        form, record=record(path), data=[record(d) for d in data], op_counts=count_ops(model)
+        form, record=record(path), data=[record(d) for d in data], op_counts=counts
     )
 
 
-def _layers(layers: Sequence[LayerReport], model: Form) -> list[LayerReport]:
+def _halve(model: ir.Model, file: str) -> None:
+    try:
+        to_float16(model)
+    except TooLarge as error:
+        raise UnsupportedModel.of(
+            f"precision float16, {file}",
+            str(error),
+            "weights that float16 holds, and masks that it can keep",
+            "leave precision out",
+        ) from error
+
+
+def _layers(layers: Sequence[LayerReport], counts: Mapping[str, int]) -> list[LayerReport]:
     """LSTMs run on another operator, where none is left on their own."""
-    counts = model.op_counts
     if counts.get("LSTM") or not counts.get("DynamicQuantizeLSTM"):
         return list(layers)
     return [

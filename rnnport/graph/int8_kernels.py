@@ -14,7 +14,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from rnnport.graph.emit import Emitter
-from rnnport.graph.quantise import SAFE_BITS, Quantised, quantise
+from rnnport.graph.quantise import SAFE_BITS, Quantised, fits, quantise
 
 __all__ = ["constant", "dynamic_lstm", "dynamic_product", "takes_lstm", "takes_product"]
 
@@ -22,8 +22,6 @@ _MICROSOFT = "com.microsoft"
 _LENGTHS, _PEEPHOLES = 4, 7
 # A product by fewer weights takes as long in float32 (128 by 64 does, 512 by 512 takes twice).
 _FEW = 1 << 14
-# Weights beyond are no weights but hold columns, whose scale would leave nothing of the others.
-_LARGE = 1e4
 
 
 def constant(value: ir.Value | None) -> NDArray[Any] | None:
@@ -31,7 +29,7 @@ def constant(value: ir.Value | None) -> NDArray[Any] | None:
     if value is None or value.const_value is None or value.dtype != ir.DataType.FLOAT:
         return None
     array = value.const_value.numpy()
-    return array if array.size and np.abs(array).max() < _LARGE else None
+    return array if fits(array) else None
 
 
 def takes_lstm(node: ir.Node) -> bool:

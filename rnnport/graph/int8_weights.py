@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from rnnport.graph.emit import Emitter
-from rnnport.graph.int8_kernels import constant
-from rnnport.graph.quantise import quantise
+from rnnport.graph.quantise import fits, quantise
 
 __all__ = ["SMALL", "quantise_weights"]
 
@@ -26,25 +27,40 @@ def quantise_weights(model: ir.Model) -> int:
     """Store in int8 what only products, convolutions and recurrent operators read; how many."""
     graph = model.graph
     found = [
-        (value, axes)
+        (value, axes, array)
         for value in list(graph.initializers.values())
-        if (axes := _shared_axes(value)) and constant(value) is not None
+        if (axes := _shared_axes(value)) and (array := _storable(value)) is not None
     ]
     if not found:
         return 0
     emit = Emitter(graph, before=next(iter(graph)), prefix="int8/weights/")
-    for value, axes in found:
-        array = constant(value)
-        assert array is not None
-        made = quantise(array, axes)
-        q = emit.weight(f"{value.name}_int8", made.q)
-        cast = emit.op("Cast", q, to=ir.DataType.FLOAT.value)
-        whole = emit.op("Mul", cast, emit.weight(f"{value.name}_scale", made.scale))
-        whole.type, whole.shape = value.type, value.shape
-        value.replace_all_uses_with(whole)
-        assert value.name is not None
-        graph.initializers.pop(value.name)
+    for value, axes, array in found:
+        _store(emit, value, axes, array)
+        graph.initializers.pop(str(value.name))
     return len(found)
+
+
+def _store(
+    emit: Emitter, value: ir.Value, axes: tuple[int, ...], array: NDArray[np.float32]
+) -> None:
+    """Let all who read the value read what int8 gives, and a hold column as it is."""
+    held = 0 if fits(array) else 1
+    made = quantise(array[..., : array.shape[-1] - held], axes)
+    cast = emit.op("Cast", emit.weight(f"{value.name}_int8", made.q), to=ir.DataType.FLOAT.value)
+    whole = emit.op("Mul", cast, emit.weight(f"{value.name}_scale", made.scale))
+    if held:
+        column = emit.weight(f"{value.name}_hold", array[..., -1:])
+        whole = emit.op("Concat", whole, column, axis=array.ndim - 1)
+    whole.type, whole.shape = value.type, value.shape
+    value.replace_all_uses_with(whole)
+
+
+def _storable(value: ir.Value) -> NDArray[np.float32] | None:
+    """The array, where int8 holds it: all of it, or all but a hold column behind it."""
+    if value.const_value is None or value.dtype != ir.DataType.FLOAT:
+        return None
+    array = value.const_value.numpy()
+    return array if fits(array) or (array.ndim == 3 and fits(array[..., :-1])) else None
 
 
 def _shared_axes(value: ir.Value) -> tuple[int, ...]:

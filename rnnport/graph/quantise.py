@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ALL_BITS", "SAFE_BITS", "Quantised", "quantise"]
+__all__ = ["ALL_BITS", "SAFE_BITS", "Quantised", "fits", "quantise"]
 
 ALL_BITS = 127
 SAFE_BITS = 64
 """Largest |q| of weights that integer kernels multiply: processors without VNNI add two products of
 a uint8 and an int8 in 16 bits, which 255 · 64 · 2 still fits and 255 · 127 · 2 does not."""
+
+# What is larger is no weight but holds a masked step's state; its scale leaves nothing of others.
+_LARGE = 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,11 @@ class Quantised:
     def value(self) -> NDArray[np.float32]:
         """The weights that q stands for."""
         return self.q.astype(np.float32) * self.scale
+
+
+def fits(weights: NDArray[Any]) -> bool:
+    """Whether these are weights that a scale can be found for."""
+    return bool(weights.size and np.abs(weights).max() < _LARGE)
 
 
 def quantise(weights: NDArray[Any], axes: tuple[int, ...], most: int = ALL_BITS) -> Quantised:

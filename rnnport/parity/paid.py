@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.artifact.golden import GoldenCase
+from rnnport.parity.figures import counted, figure
 from rnnport.spec import Paid
 
-__all__ = ["ORDINARY", "paid", "quadratic_mean", "spread"]
+__all__ = ["ORDINARY", "deviation", "paid", "paid_words", "quadratic_mean", "spread"]
 
 Arrays = Mapping[str, NDArray[Any]]
 Rule = Literal["argmax", "half", ""]
@@ -34,7 +35,11 @@ class _Seen:
 
 def spread(golden: Sequence[GoldenCase], output: str) -> float:
     """Standard deviation of an output over ordinary cases, of its finite values."""
-    arrays = [case.outputs[output].ravel() for case in golden if case.kind in ORDINARY]
+    return deviation([case.outputs[output] for case in golden if case.kind in ORDINARY])
+
+
+def deviation(arrays: Sequence[NDArray[Any]]) -> float:
+    """Standard deviation of all finite values together; 0 where there are none."""
     values = [a[np.isfinite(a)].astype(np.float64) for a in arrays]
     return float(np.concatenate(values).std()) if any(v.size for v in values) else 0.0
 
@@ -76,6 +81,12 @@ def paid(golden: Sequence[GoldenCase], given: Sequence[Arrays], output: str) -> 
         flipped=sum(flipped for _, flipped in counts),
         rule=rule,
     )
+
+
+def paid_words(one: Paid) -> str:
+    """The figures in a line, for people."""
+    flips = f"; {one.flipped} of {counted(one.decisions, 'decision')} flipped" * bool(one.decisions)
+    return f"{one.mean:.2%} of the spread on average, at worst {figure(one.worst)}{flips}"
 
 
 def _comparable(case: GoldenCase, received: Arrays, output: str) -> bool:

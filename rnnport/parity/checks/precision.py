@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from rnnport.artifact.golden import GoldenCase
 from rnnport.parity.compare import Comparison
-from rnnport.parity.figures import counted, figure
-from rnnport.parity.paid import paid, quadratic_mean, spread
+from rnnport.parity.paid import deviation, paid, paid_words, quadratic_mean, spread
 from rnnport.parity.subject import Subject
 from rnnport.parity.tolerance import BUDGETS
 from rnnport.spec import Check, Paid
 
-__all__ = ["budget_rows", "figures_of", "paid_rows", "paid_words", "within_budget"]
+__all__ = ["budget_rows", "figures_of", "paid_rows", "within_budget"]
 
 Arrays = Mapping[str, NDArray[Any]]
 Given = Sequence[tuple[Arrays, str]]
@@ -83,20 +82,15 @@ def paid_rows(subject: Subject, given: Given) -> list[Check]:
     ]
 
 
-def paid_words(one: Paid) -> str:
-    """The figures in a line, for people."""
-    flips = f"; {one.flipped} of {counted(one.decisions, 'decision')} flipped" * bool(one.decisions)
-    return f"{one.mean:.2%} of the spread on average, at worst {figure(one.worst)}{flips}"
-
-
 def _judged(run: Comparison, output: str, scale: float, precision: str) -> Check:
-    budget = BUDGETS[precision]
-    bound = budget.extreme if run.kind in ("scale", "drift") else budget.ordinary
+    extreme = run.kind in ("scale", "drift")
+    bound = BUDGETS[precision].extreme if extreme else BUDGETS[precision].ordinary
     expected, received = run.expected.get(output), run.received.get(output)
     trouble = _trouble(run, expected, received)
     error = None
     if not trouble and expected is not None and received is not None:
-        error = _error(expected, received, scale)
+        # Inputs times 1000 may make outputs of another size.
+        error = _error(expected, received, max(scale, deviation([expected]) if extreme else 0.0))
     return Check(
         name=run.name,
         output=output,

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 
@@ -54,11 +55,9 @@ def test_it_costs_what_the_manifest_says(name: str, made: Made) -> None:
     assert 0.001 < paid.mean < 0.03
     assert 0 < paid.worst < 0.06
     assert paid.flipped <= 0.05 * paid.decisions
-    x = np.ones((4, 17), "int32") if name == "bidirectional" else normal(5, 29, 128)
+    x = normal(5, 29, 128 if name == "lstm" else 36)
     if name == "bidirectional":
         x = np.random.default_rng(3).integers(0, 100, (5, 29)).astype("int32")
-    elif name != "lstm":
-        x = x[..., :36]
     expected = model(x)
     received = rnnport.load(artifact, provider="cpu").run(x)
     assert received.dtype == np.float32
@@ -114,18 +113,6 @@ def test_streams_keep_their_laws(name: str, made: Made) -> None:
     assert apart(whole, runner.run(x)) < 0.05
 
 
-def test_what_is_behind_a_row_says_nothing(made: Made) -> None:
-    """The kernel's scale is that of all steps; those that are masked must not be among them."""
-    runner = rnnport.load(made("masked", "int8")[1], provider="cpu")
-    x = normal(2, 12, 36)
-    x[1, 7:] = -1.0
-    expected = runner.run(x)
-    assert np.isfinite(expected).all()
-    alike = x.copy()
-    alike[0, 11] *= 1.0
-    assert (runner.run(alike) == expected).all()
-
-
 @pytest.mark.parametrize("fault", ["ignored mask", "other weights"])
 def test_the_budget_notices(fault: str, made: Made, tmp_path: Path) -> None:
     artifact = made("masked", "int8")[1]
@@ -168,9 +155,12 @@ def test_encoder_decoder_and_the_loop(tmp_path: Path) -> None:
     kinds = {check.kind for check in artifact.manifest.parity}
     assert kinds == {"shapes", "masks", "drift", "hand-off", "generation", "precision"}
     assert rnnport.verify(artifact).passed
-    ids = np.random.default_rng(0).integers(1, 60, (3, 8))
+    ids = np.random.default_rng(0).integers(1, 60, (3, 8)).astype("int32")
     found = rnnport.load(artifact, provider="cpu").generate(ids, start=1, stop=2, max_steps=9)
-    assert [len(row) for row in found] == [9, 9, 9] or max(map(len, found)) > 0
+    session = ort.InferenceSession(artifact.forms["generate"], providers=["CPUExecutionProvider"])
+    (rows,) = session.run(None, {"source": ids})
+    assert [row.tolist() for row in found] == [row[row >= 0].tolist() for row in rows]
+    assert {token for row in found for token in row.tolist()} > {found[0][0]}
 
 
 def test_float32_is_what_it_was(made: Made) -> None:

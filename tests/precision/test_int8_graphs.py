@@ -37,11 +37,20 @@ class Graph:
     """A model in float32 and in int8."""
 
     def __init__(
-        self, nodes: list[Any], constants: Arrays, inputs: Arrays, path: Path, *, dynamic: bool
+        self,
+        nodes: list[Any],
+        constants: Arrays,
+        inputs: Arrays,
+        path: Path,
+        *,
+        dynamic: bool,
+        rank: int = 4,
     ) -> None:
         types = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "int64": 7}
         ports = [helper.make_tensor_value_info(n, types[t], s) for n, (t, s) in inputs.items()]
-        given = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+        given = [
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, [f"d{i}" for i in range(rank)])
+        ]
         stored = [numpy_helper.from_array(a, n) for n, a in constants.items()]
         graph = helper.make_graph(nodes, "g", ports, given, stored)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
@@ -107,6 +116,7 @@ def test_without_an_lstm_no_product_mixes_rows(tmp_path: Path) -> None:
         {"x": ("float32", ["B", 64])},
         tmp_path,
         dynamic=True,
+        rank=2,
     )
     assert graph.made == Int8(lstms=0, products=0, stored=1)
     assert not [o for o in graph.small.opset_import if o.domain]
@@ -123,6 +133,7 @@ def test_embeddings_are_looked_up_in_int8(tmp_path: Path) -> None:
         {"x": ("int64", ["B", "T"])},
         tmp_path,
         dynamic=False,
+        rank=3,
     )
     assert graph.ops == {"Gather": 2, "Cast": 1, "Mul": 1}
     ids = np.arange(200).reshape(2, 100)
@@ -139,7 +150,7 @@ def test_a_table_that_is_also_multiplied_by_stays(tmp_path: Path) -> None:
         node("MatMul", ["a", "t"], ["y"]),
     ]
     inputs = {"x": ("int64", ["B"])}
-    graph = Graph(nodes, {"E": weights(200, 16)}, inputs, tmp_path, dynamic=False)
+    graph = Graph(nodes, {"E": weights(200, 16)}, inputs, tmp_path, dynamic=False, rank=2)
     assert graph.made == Int8(lstms=0, products=0, stored=0)
 
 

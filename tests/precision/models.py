@@ -8,10 +8,10 @@ from typing import Any
 import keras
 
 from tests.tiny_keras import lively
+from tests.tiny_pairs import loud
 
 L = keras.layers
 FEATURES = 36
-STOP = 2
 
 
 def _sequential(*layers: Any, features: int = FEATURES) -> Any:
@@ -24,25 +24,25 @@ def lstm() -> Any:
 
 def masked() -> Any:
     return _sequential(
-        L.Masking(-1.0), L.LSTM(48, return_sequences=True), L.LSTM(40, return_sequences=True)
+        L.Masking(-1.0), L.LSTM(96, return_sequences=True), L.LSTM(72, return_sequences=True)
     )
 
 
 def stacked() -> Any:
-    cells = L.StackedRNNCells([L.LSTMCell(40), L.LSTMCell(32)])
+    cells = L.StackedRNNCells([L.LSTMCell(96), L.LSTMCell(72)])
     return _sequential(L.RNN(cells, return_sequences=True), L.Dense(1, "sigmoid"))
 
 
 def bidirectional() -> Any:
     tokens = keras.Input((None,), dtype="int32")
     y = L.Embedding(100, 32, mask_zero=True)(tokens)
-    y = L.Bidirectional(L.LSTM(40, return_sequences=True))(y)
+    y = L.Bidirectional(L.LSTM(80, return_sequences=True))(y)
     return lively(keras.Model(tokens, L.Dense(3)(L.Bidirectional(L.GRU(40))(y))))
 
 
 def mixed() -> Any:
     return _sequential(
-        L.Masking(-1.0), L.GRU(48, return_sequences=True), L.LSTM(48), L.Dense(4, "softmax")
+        L.Masking(-1.0), L.GRU(48, return_sequences=True), L.LSTM(96), L.Dense(4, "softmax")
     )
 
 
@@ -57,10 +57,10 @@ def simple() -> Any:
 def translator() -> Any:
     source, target = (keras.Input((None,), dtype="int32", name=n) for n in ("source", "target"))
     embedded = L.Embedding(60, 32, mask_zero=True)(source)
-    _, *states = L.LSTM(48, return_state=True)(embedded)
-    decoder = L.LSTM(48, return_sequences=True)
+    _, *states = L.LSTM(80, return_state=True)(embedded)
+    decoder = L.LSTM(80, return_sequences=True)
     y = decoder(L.Embedding(70, 32)(target), initial_state=states)
-    return lively(keras.Model([source, target], L.Dense(70, "softmax")(y)), 5)
+    return loud(keras.Model([source, target], L.Dense(70, "softmax")(y)), 5)
 
 
 MODELS: dict[str, Callable[[], Any]] = {

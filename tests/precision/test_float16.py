@@ -26,11 +26,11 @@ L = keras.layers
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_within_a_tenth_of_a_percent(name: str, made: Made) -> None:
+def test_within_a_fifth_of_a_percent(name: str, made: Made) -> None:
     artifact = made(name, "float16")[1]
     assert all(check.passed for check in artifact.manifest.parity)
     (paid,) = artifact.manifest.paid
-    assert 0.0001 < paid.mean < 0.001
+    assert 0.0001 < paid.mean < 0.002
     assert paid.flipped <= 0.01 * paid.decisions
     kinds = {check.kind for check in artifact.manifest.parity}
     assert ("masks" in kinds) == (name in ("masked", "bidirectional", "mixed", "gru"))

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rnnport.graph.finish import write_onnx
 from rnnport.graph.int8 import Int8, to_int8
 
-FEATURES, UNITS = 24, 32
+FEATURES, UNITS = 24, 80
 Arrays = dict[str, Any]
 RNG = np.random.default_rng(0)
 node = helper.make_node
@@ -192,3 +192,14 @@ def test_peepholes_stay_in_float32_arithmetic(tmp_path: Path) -> None:
     inputs = {"x": ("float32", ["T", "B", FEATURES])}
     graph = Graph(nodes, constants, inputs, tmp_path, dynamic=True)
     assert graph.made == Int8(lstms=0, products=0, stored=2)
+
+
+def test_a_small_lstm_keeps_its_rows_apart(tmp_path: Path) -> None:
+    constants = {"W": weights(1, 256, 8), "R": weights(1, 256, 64), "B": weights(1, 512)}
+    nodes = [node("LSTM", ["x", "W", "R", "B"], ["y"], hidden_size=64)]
+    graph = Graph(nodes, constants, {"x": ("float32", ["T", "B", 8])}, tmp_path, dynamic=True)
+    assert graph.made == Int8(lstms=0, products=0, stored=2)
+    x = RNG.standard_normal((7, 2, 8)).astype("float32")
+    _, small = graph.run(x=x)
+    x[:, 0] = np.nan
+    assert np.abs(graph.run(x=x)[1][:, :, 1] - small[:, :, 1]).max() < 1e-6

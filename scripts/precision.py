@@ -32,7 +32,7 @@ def main() -> None:
     load_exporter()
     with tempfile.TemporaryDirectory() as folder:
         for name, model, inputs, valid in subjects():
-            report(name, model, inputs, valid, Path(folder))
+            report(name, model, inputs, valid, Path(folder) / name)
 
 
 def subjects() -> Iterator[tuple[str, Any, Floats, NDArray[np.bool_]]]:
@@ -47,13 +47,14 @@ def subjects() -> Iterator[tuple[str, Any, Floats, NDArray[np.bool_]]]:
     layers = [keras.layers.LSTM(256, return_sequences=True), keras.layers.Dense(10, "softmax")]
     model = keras.Sequential([keras.Input((None, 128)), *layers])
     x = np.random.default_rng(0).standard_normal((32, 100, 128)).astype("float32")
-    yield "LSTM 128→256", model, x, np.ones((32, 100), bool)
+    yield "LSTM 128 to 256", model, x, np.ones((32, 100), bool)
 
 
 def report(name: str, model: Any, inputs: Floats, valid: NDArray[np.bool_], folder: Path) -> None:
     """Print sizes, costs and times of one model."""
+    folder.mkdir()
     plain, small = (
-        rnnport.export(model, folder / f"{model.name}-{p}", target="cpu", precision=p)
+        rnnport.export(model, folder / p, target="cpu", precision=p)
         for p in ("float32", "int8")
     )
     print(f"\n{name}")

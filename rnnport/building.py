@@ -68,6 +68,7 @@ class Settings:
     checkpoint: Any = None
     states: Mapping[str, str] | None = None
     source_format: str | None = None
+    precision: str = "float32"
 
 
 @dataclass(frozen=True, eq=False)

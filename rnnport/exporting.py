@@ -23,6 +23,7 @@ from rnnport.capture.trace import Trace, input_sampling, trace
 from rnnport.errors import ConversionError, ParityError, Reason
 from rnnport.evidence import gather
 from rnnport.handoff_forms import HandOff, build_handoff
+from rnnport.precision import in_precision
 from rnnport.spec import Check, Manifest, Sampling
 from rnnport.stream_form import Stream, build_stream
 from rnnport.versions import library_versions
@@ -75,7 +76,8 @@ def run_export(
             raise parity_error(source, handoff.checks)
         progress("saving", 0.95)
         write_golden(draft.folder / GOLDEN_FILE, built.cases)
-        artifact = draft.commit(manifest_of(source, built, stream, handoff, draft, settings))
+        manifest = manifest_of(source, built, stream, handoff, draft, settings)
+        artifact = draft.commit(in_precision(manifest, built.cases, draft.folder, settings))
         progress("done", 1.0)
         return artifact
 

@@ -25,6 +25,7 @@ from rnnport.pair_forms import Workshop, build_pair_forms
 from rnnport.pair_match import Wiring, wire
 from rnnport.pair_names import name_own, name_tensors
 from rnnport.pair_study import Half, study, study_decoder
+from rnnport.precision import in_precision
 from rnnport.samples import masks_anything
 from rnnport.spec import Sampling, Streamable
 from rnnport.stream_form import Stream
@@ -75,7 +76,8 @@ def run_pair_export(
         notes += [f"the decoder does not take {one.outputs[i].name!r}" for i in wiring.unused]
         notes += _zero_starts(wiring, other)
         built = replace(built, notes=[*built.notes, *notes])
-        artifact = draft.commit(manifest_of(source, built, _STREAM, handoff, draft, settings))
+        manifest = manifest_of(source, built, _STREAM, handoff, draft, settings)
+        artifact = draft.commit(in_precision(manifest, built.cases, draft.folder, settings))
         progress("done", 1.0)
         return artifact
 

@@ -21,6 +21,7 @@ __all__ = [
     "Lack",
     "LayerReport",
     "Manifest",
+    "Paid",
     "Port",
     "Sampling",
     "State",
@@ -46,6 +47,7 @@ CHECK_KINDS = (
     "hand-off",
     "generation",
     "accuracy",
+    "precision",
 )
 """Questions a parity report answers, in the order in which it lists them."""
 
@@ -261,6 +263,29 @@ class Lack(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Paid(Strict, frozen=True, kw_only=True):
+    """What a smaller precision costs at one output, against TensorFlow in float32.
+
+    Over golden cases of shapes and masks, of all of the output's finite values.
+
+    Attributes:
+        output: the output port.
+        worst: max |y - expected| over max(1, the largest expected magnitude of its case).
+        mean: quadratic mean of y - expected over the standard deviation of expected.
+        decisions: decisions that the expected output takes; 0 where it takes none.
+        flipped: how many of them come out otherwise.
+        rule: how a decision is read: "argmax" of the last axis, "half" where a probability of its
+            own lies above or below 0.5, or "".
+    """
+
+    output: str
+    worst: float
+    mean: float
+    decisions: int = 0
+    flipped: int = 0
+    rule: Literal["argmax", "half", ""] = ""
+
+
 class Generate(Strict, frozen=True, kw_only=True):
     """What generate.onnx shall do; `rnnport.export(…, generate=Generate(…))`.
 
@@ -297,7 +322,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
         source: what was exported: {"kind": "keras file", "framework": "keras 3.15.1", …}.
         target: lowering target, "portable", "cpu", "cuda" or "openvino".
         opset: ONNX opset of the default domain.
-        precision: "float32".
+        precision: "float32", "float16" or "int8".
         forms: "model" and, where they exist, "stream", "encoder", "decoder", "generate".
         input_structure: nesting of the Keras inputs over the ports of form "model".
         output_structure: nesting of the Keras outputs.
@@ -311,7 +336,9 @@ class Manifest(Strict, frozen=True, kw_only=True):
         conditioning: outputs that last bits of the weights move by more than the tolerance, and by
             how much, over max(1, the largest magnitude); empty for all but chaotic models.
         parity: the checks that ran at export.
-        mixes_rows: whether rows of a batch influence one another, in TensorFlow as well.
+        mixes_rows: whether rows of a batch influence one another: in TensorFlow as well, or in int8
+            by the scale that they share.
+        paid: what a precision other than float32 costs, by output; empty for float32.
     """
 
     schema: int = SCHEMA_VERSION
@@ -334,3 +361,4 @@ class Manifest(Strict, frozen=True, kw_only=True):
     conditioning: dict[str, float] = {}
     parity: list[Check] = []
     mixes_rows: bool = False
+    paid: list[Paid] = []

@@ -50,6 +50,9 @@ def export(
     target: Annotated[
         str, typer.Option(help="portable runs alike everywhere; cpu, cuda, openvino are tuned.")
     ] = "portable",
+    precision: Annotated[
+        str, typer.Option(help="float32; int8 for CPUs and float16 for CUDA, held to a budget.")
+    ] = "float32",
     opset: Annotated[int, typer.Option(help="ONNX opset.")] = 18,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an artifact that is there.")
@@ -106,6 +109,7 @@ def export(
                 source_format=source_format,
                 target=target,
                 opset=opset,
+                precision=precision,
                 overwrite=overwrite,
                 verify=not no_verify,
                 decoder_inputs=decoder_input or None,

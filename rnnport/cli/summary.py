@@ -16,6 +16,7 @@ from rnnport.cli.show import (
     ports_table,
     section,
 )
+from rnnport.parity.paid import paid_words
 from rnnport.parity.report import ParityReport
 from rnnport.parity.table import verdict_line
 from rnnport.spec import Manifest, Streamable
@@ -35,6 +36,7 @@ def export_summary(artifact: Artifact, seconds: float) -> Group:
     blocks.append(section("files", files_table(artifact)))
     blocks += _layers(manifest)
     blocks.append(section("parity with TensorFlow", _parity(manifest)))
+    blocks += _paid(manifest)
     return Group(*blocks, *_remarks(manifest))
 
 
@@ -51,6 +53,7 @@ def artifact_details(artifact: Artifact) -> Group:
     blocks.append(section("operators", op_counts_line(manifest)))
     blocks.append(section("files", files_table(artifact)))
     blocks.append(section("parity at export", _parity(manifest)))
+    blocks += _paid(manifest)
     return Group(*blocks, *_remarks(manifest))
 
 
@@ -84,6 +87,12 @@ def _parity(manifest: Manifest) -> Text:
     if not manifest.parity:
         return Text("not checked at export", style="yellow")
     return verdict_line(ParityReport(manifest.name, "cpu", tuple(manifest.parity)))
+
+
+def _paid(manifest: Manifest) -> list[RenderableType]:
+    """What a precision other than float32 costs, a line an output."""
+    lines = [f"{one.output}: {paid_words(one)}" for one in manifest.paid]
+    return [section(f"paid for {manifest.precision}", Text("\n".join(lines)))] if lines else []
 
 
 def _remarks(manifest: Manifest) -> list[RenderableType]:

@@ -27,6 +27,7 @@ QUESTIONS: Mapping[str, str] = MappingProxyType(
         "hand-off": "The encoder, then the decoder, give what the whole model gives.",
         "generation": "The decode loop gives the tokens of the loop in Python.",
         "accuracy": "Against float64, it errs about as little as TensorFlow does.",
+        "precision": "What the smaller precision costs stays within its budget.",
     }
 )
 """Kind of check to what holds if its checks pass."""

@@ -109,7 +109,13 @@ def open_valid(stream: Form, inputs: Arrays) -> None:
 
 
 def check_streaming(
-    model: Form, stream: Form, run_model: Run, run_stream: Run, found: Sequence[Cut]
+    model: Form,
+    stream: Form,
+    run_model: Run,
+    run_stream: Run,
+    found: Sequence[Cut],
+    *,
+    tolerance: float = TOLERANCES["stream"],
 ) -> list[Check]:
     """Compare the stream form with the whole form.
 
@@ -119,6 +125,7 @@ def check_streaming(
         run_model: input name to array in, output name to array out.
         run_stream: the same for the stream form, states included.
         found: what to run; see `cuts`.
+        tolerance: from TOLERANCES, or of a precision's budget.
     """
     comparisons = []
     for cut in found:
@@ -131,7 +138,7 @@ def check_streaming(
             comparisons.append(Comparison(cut.name, {}, {}, note, "streaming"))
     names = [port.name for port in stream.outputs]
     timed = [port.name for port in stream.outputs if port.has_time]
-    return compare_all("stream", comparisons, names, TOLERANCES["stream"], timed=timed)
+    return compare_all("stream", comparisons, names, tolerance, timed=timed)
 
 
 def _streamed(stream: Form, run: Run, cut: Cut) -> tuple[Arrays, list[int]]:

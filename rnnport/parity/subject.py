@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rnnport.artifact.golden import GoldenCase
 from rnnport.artifact.load import Artifact
 from rnnport.errors import InputError, UsageError
-from rnnport.parity.tolerance import TOLERANCES
+from rnnport.parity.tolerance import BUDGETS, TOLERANCES
 from rnnport.runtime.runner import Runner
 from rnnport.runtime.session import open_session
 from rnnport.samples import affordable
@@ -61,6 +61,16 @@ class Subject:
     def tolerance(self) -> float:
         """Against TensorFlow, on this backend."""
         return TOLERANCES[self.provider]
+
+    @property
+    def exact(self) -> bool:
+        """Whether it must equal TensorFlow; other precisions are held to a budget."""
+        return self.manifest.precision == "float32"
+
+    @property
+    def stream_tolerance(self) -> float:
+        """Between runs of one form with states."""
+        return TOLERANCES["stream"] if self.exact else BUDGETS[self.manifest.precision].stream
 
     @property
     def timed(self) -> list[str]:

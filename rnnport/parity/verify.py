@@ -22,6 +22,7 @@ from rnnport.parity.checks.generation import check_generation
 from rnnport.parity.checks.golden import check_golden, compare_golden, run_golden
 from rnnport.parity.checks.halves import check_halves
 from rnnport.parity.checks.isolation import check_isolation
+from rnnport.parity.checks.precision import budget_rows, paid_rows
 from rnnport.parity.checks.round_trip import check_round_trip
 from rnnport.parity.checks.stream import check_stream
 from rnnport.parity.checks.structure import check_structure
@@ -32,6 +33,7 @@ from rnnport.parity.subject import Run, Subject, run_form
 from rnnport.parity.taps import run_layers
 from rnnport.parity.where import first_bad_layer
 from rnnport.runtime.backends.registry import BACKENDS
+from rnnport.runtime.precisions import provider_for
 from rnnport.runtime.providers import resolve_provider
 from rnnport.runtime.runner import load
 from rnnport.spec import CHECK_KINDS, Check, Lack
@@ -86,7 +88,8 @@ def verify(
         machine=machine(),
         command=_command(artifact.path, provider, seed, kinds),
     )
-    lacks = list(_lacks(artifact, resolve_provider(provider)))
+    resolved = provider_for(artifact.manifest, provider, resolve_provider(provider))
+    lacks = list(_lacks(artifact, resolved))
     report = replace(report, lacks=tuple(lacks))
     if any(lack.form == "model" for lack in lacks):
         return replace(report, seconds=time.perf_counter() - begun)
@@ -116,11 +119,16 @@ def _answers(
     progress("golden", 0.0)
     given = run_golden(subject.golden, subject.runner.run_named)
     moves = subject.manifest.conditioning
-    found = accuracies(subject.golden, given, names, timed)
+    # Law 7 is float32's: in other precisions there is a budget, and a row that says what was paid.
+    found = accuracies(subject.golden, given, names, timed) if subject.exact else []
     questions: list[tuple[str, Callable[[], Sequence[Check]]]] = [
         (
             "golden",
-            lambda: compare_golden(subject.golden, given, names, subject.tolerance, moves, timed),
+            lambda: (
+                compare_golden(subject.golden, given, names, subject.tolerance, moves, timed)
+                if subject.exact
+                else budget_rows(subject, given)
+            ),
         ),
         ("fresh", lambda: check_fresh(subject, reference) if reference is not None else []),
         ("axes", lambda: check_axes(subject)),
@@ -132,6 +140,7 @@ def _answers(
         ("hand-off", lambda: check_halves(subject)),
         ("generation", lambda: check_generation(subject)),
         ("accuracy", lambda: check_accuracy(found, subject.golden, subject.tolerance)),
+        ("precision", lambda: [] if subject.exact else paid_rows(subject, given)),
     ]
     asked = [
         (kind, question)
@@ -179,7 +188,8 @@ def _isolation(subject: Subject) -> list[Check]:
 
 def _with_layer(subject: Subject, checks: Sequence[Check]) -> list[Check]:
     """Failed golden checks also say which layer is the first to differ."""
-    if all(check.passed for check in checks if check.kind in _GOLDEN):
+    # In other precisions every layer is somewhat off, and the first of them is none to blame.
+    if not subject.exact or all(check.passed for check in checks if check.kind in _GOLDEN):
         return list(checks)
     layer = _bad_layer(subject)
     return [

@@ -18,6 +18,7 @@ from rnnport.runtime.form_sessions import FormSessions
 from rnnport.runtime.generation import Generation
 from rnnport.runtime.generator import Generator
 from rnnport.runtime.pool import StreamPool, check_capacity
+from rnnport.runtime.precisions import provider_for
 from rnnport.runtime.providers import resolve_provider
 from rnnport.runtime.quick_run import QuickRun
 from rnnport.runtime.sequences import check_waste, cut_row, most_rows, read_sequences
@@ -320,13 +321,15 @@ def load(
         UsageError: no such folder, or threads, spin or provider that make no sense.
         ArtifactDamaged: the folder is not as rnnport wrote it.
         ProviderUnavailable: it was asked for by name and does not work here.
-        ProviderLacks: it does not run an operator of the graph, or runs it wrong.
+        ProviderLacks: it does not run an operator of the graph, or runs it wrong, or gains nothing
+            from the artifact's precision.
         NotYetAvailable: an artifact without model.onnx, for a later version.
     """
     check_threads(threads)
     check_spin(spin)
     resolved = resolve_provider(provider)
     artifact = out if isinstance(out, Artifact) else open_artifact(out)
+    resolved = provider_for(artifact.manifest, provider, resolved)
     if _FORM not in artifact.forms:
         received = f"forms {', '.join(artifact.forms)}"
         remedy = "use a later version of rnnport"

@@ -13,11 +13,11 @@ import tensorflow as tf
 from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
 
 import rnnport
+from rnnport import Generate
 from rnnport.errors import (
     ArtifactExists,
     MissingSignature,
     ModelFileError,
-    NotYetAvailable,
     RnnportError,
     UnsupportedModel,
     UsageError,
@@ -286,20 +286,45 @@ def test_no_model_at_all(thing: Any, name: str, tmp_path: Path) -> None:
     )
 
 
-def test_keywords_whose_time_has_not_come(tmp_path: Path) -> None:
-    given: dict[str, Any] = {
-        "precision": "float16",
-    }
-    text = refused(NotYetAvailable, object(), tmp_path, **given)
-    assert text.splitlines() == [
-        message(
-            f"keyword {name!r}",
-            repr(value),
-            "nothing: this version does not implement it yet",
-            "leave it out",
-        )
-        for name, value in given.items()
-    ]
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"precision": "int4"},
+            ("precision", "'int4'", "one of float32, float16, int8", "choose one"),
+        ),
+        (
+            {"precision": "float16", "target": "cpu"},
+            (
+                "precision, target",
+                "float16, cpu",
+                "target 'cuda': float16 gains nothing elsewhere",
+                "choose that target, or leave precision out",
+            ),
+        ),
+        (
+            {"precision": "int8", "target": "openvino"},
+            (
+                "precision, target",
+                "int8, openvino",
+                "target 'cpu': int8 gains nothing elsewhere",
+                "choose that target, or leave precision out",
+            ),
+        ),
+        (
+            {"precision": "float16", "generate": Generate(start=1, stop=2, max_steps=3)},
+            (
+                "generate, precision",
+                "generate= with float16",
+                "generate.onnx in float32 or int8: a loop in float16 was not proven token for "
+                "token",
+                "leave generate out and call runner.generate",
+            ),
+        ),
+    ],
+)
+def test_precisions_that_gain_nothing(given: Any, words: Any, tmp_path: Path) -> None:
+    assert refused(UsageError, object(), tmp_path, **given) == message(*words)
 
 
 def test_what_is_for_graphs_alone(tmp_path: Path) -> None:

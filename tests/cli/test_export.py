@@ -59,6 +59,7 @@ def test_options_are_handed_on(seen: Seen, tmp_path: Path) -> None:
         "name": "n",
         "source_format": None,
         "target": "cpu",
+        "precision": "float32",
         "opset": 18,
         "verify": False,
         "decoder_inputs": None,

@@ -76,7 +76,7 @@ def test_only_what_is_asked(lstm_folder: Path) -> None:
             {"kinds": ["speed", "axes"]},
             "checks | received: speed | expected: some of shapes, masks, scale, drift, fresh, axes,"
             " isolation, determinism, structure, streaming, round trip, hand-off, generation,"
-            " accuracy | remedy: leave it out to ask all",
+            " accuracy, precision | remedy: leave it out to ask all",
         ),
         (
             {"seed": -1},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnnport.parity.checks.precision import within_budget
 from rnnport.parity.compare import Comparison, compare_all
 from rnnport.parity.subject import Arrays, Subject, attempt
 from rnnport.parity.tolerance import TOLERANCES
@@ -29,6 +30,9 @@ def check_determinism(subject: Subject) -> list[Check]:
     one, note = attempt(lambda given: _threaded(subject, given, 1), inputs)
     two, other = attempt(lambda given: _threaded(subject, given, 2), inputs)
     threads = Comparison("one thread and two", one, two, note or other, "determinism")
+    if not subject.exact:
+        # Threads share the rows out, and each rounds its own to int8 by a scale of their own.
+        return checks + within_budget([threads], subject.golden, names, subject.manifest.precision)
     bound = TOLERANCES["stream"]
     return checks + compare_all("determinism", [threads], names, bound, constants=True)
 

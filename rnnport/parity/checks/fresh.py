@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnport.errors import UsageError
 from rnnport.parity.arbiter import Arbiter
 from rnnport.parity.cases import Case, fresh_cases
+from rnnport.parity.checks.precision import within_budget
 from rnnport.parity.compare import Comparison, compare_all
 from rnnport.parity.subject import Subject, attempt
 from rnnport.spec import Check
@@ -51,6 +52,8 @@ def check_fresh(subject: Subject, reference: Reference) -> list[Check]:
                 arbiter.trust,
             )
         )
+    if not subject.exact:
+        return within_budget(comparisons, subject.golden, names, subject.manifest.precision)
     moves = subject.manifest.conditioning
     return compare_all("fresh", comparisons, names, subject.tolerance, moves, timed=subject.timed)
 

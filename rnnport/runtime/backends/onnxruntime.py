@@ -20,6 +20,9 @@ _CPU: tuple[str, dict[str, Any]] = ("CPUExecutionProvider", {})
 _CUDA: tuple[str, dict[str, Any]] = ("CUDAExecutionProvider", {"use_tf32": "0"})
 _NO_KERNEL = re.compile(r"Could not find an implementation for (\w+)")
 _RECURRENT = {"LSTM", "GRU", "RNN"}
+# Of it onnxruntime 1.31.1 dies on the CPU (SIGSEGV while opening) where it has put casts around
+# operators without float16 kernels; there, where float16 is only ever checked, nothing is fused.
+_DEADLY_TO_HALF = ["MatmulTransposeFusion"]
 _DOMAINS = {"", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"}
 
 
@@ -42,6 +45,12 @@ def _why(node: Node) -> str:
     return ""
 
 
+def _is_half(path: Path) -> bool:
+    """Whether graph/float16.py made it, which marks the values that it makes or renames."""
+    values = (name for node in graph_nodes(path).nodes for name in node.outputs)
+    return any(name.startswith("float16/") or name.endswith("/half") for name in values)
+
+
 def open_onnxruntime(
     path: Path, provider: str, threads: int | None, *, arena: bool, spin: bool | None = None
 ) -> Any:
@@ -61,11 +70,16 @@ def open_onnxruntime(
         ProviderLacks: there is no kernel for an operator and its types.
         ArtifactDamaged: onnxruntime does not take the file.
     """
+    half = _is_half(path)
+    options = _options(threads, arena, spin)
+    if half and provider == "cpu":
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         return ort.InferenceSession(
             str(path),
-            _options(threads, arena, spin),
+            options,
             providers=session_providers(provider),
+            disabled_optimizers=_DEADLY_TO_HALF if half else None,
             enable_fallback=0,
         )
     except Exception as error:

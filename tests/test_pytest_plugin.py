@@ -5,10 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
 pytest_plugins = ("pytester",)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _own_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-ins come from these tests, not from a package of that name that others install."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
 
 STAND_INS = """
 import pytest

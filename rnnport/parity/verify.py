@@ -183,8 +183,14 @@ def _isolation(subject: Subject) -> list[Check]:
     if subject.manifest.mixes_rows:
         return []
     sizes = subject.sizes(batch=_ROWS, longer=3)
-    run, tolerance = subject.runner.run_named, subject.tolerance
-    return check_isolation(subject.model, run, sizes, subject.seed, tolerance=tolerance)
+    return check_isolation(
+        subject.model,
+        subject.runner.run_named,
+        sizes,
+        subject.seed,
+        tolerance=subject.tolerance,
+        moves=subject.manifest.conditioning,
+    )
 
 
 def _with_layer(subject: Subject, checks: Sequence[Check]) -> list[Check]:

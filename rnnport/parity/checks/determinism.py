@@ -34,7 +34,9 @@ def check_determinism(subject: Subject) -> list[Check]:
         # Threads share the rows out, and each rounds its own to int8 by a scale of their own.
         return checks + within_budget([threads], subject.golden, names, subject.manifest.precision)
     bound = TOLERANCES["stream"]
-    return checks + compare_all("determinism", [threads], names, bound, constants=True)
+    return checks + compare_all(
+        "determinism", [threads], names, bound, subject.manifest.conditioning, constants=True
+    )
 
 
 def _threaded(subject: Subject, inputs: Arrays, threads: int) -> Arrays:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rnnport.artifact.golden import THE_GRAPH, GoldenCase
 from rnnport.parity.compare import TRUSTED, Comparison, compare_all
 from rnnport.parity.subject import Run, attempt
+from rnnport.parity.tolerance import WORST_RATIO
 from rnnport.spec import Check
 
 __all__ = ["check_golden", "compare_golden", "run_golden"]
@@ -73,5 +74,7 @@ def _against(case: GoldenCase, name: str, received: Arrays, note: str) -> Compar
         case.kind,
         lambda: case.truth,
         trust,
-        case.moves,
+        # Six nudges of the weights are a sample, sums of products round too, and two runs differ by
+        # the roundings of both: the float64 run of such cases is up to twice the move away.
+        {name: WORST_RATIO * move for name, move in case.moves.items()},
     )

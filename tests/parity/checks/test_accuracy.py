@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,16 @@ def test_a_difference_that_is_not_fails(ours: float, theirs: float) -> None:
     assert not check.passed
     assert check.kind == "drift"
     assert check.start.startswith("step ")
+
+
+@pytest.mark.parametrize(("ours", "passed"), [(5.9e-4, True), (6.1e-4, False)])
+def test_an_extreme_case_is_held_to_what_rounding_does_there(ours: float, passed: bool) -> None:
+    """Last bits of the weights move it by 1e-4, of a magnitude of 2."""
+    extreme = replace(case(0.0, "scale"), truth={}, moves={"y": 1e-4})
+    (check,) = check_golden([extreme], lambda inputs: received(ours)[0], ["y"], 1e-5)
+    assert check.passed is passed
+    plain = replace(extreme, moves={})
+    assert not check_golden([plain], lambda inputs: received(ours)[0], ["y"], 1e-5)[0].passed
 
 
 def test_histograms_count_every_element_once() -> None:

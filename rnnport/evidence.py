@@ -28,7 +28,7 @@ from rnnport.parity.checks.isolation import check_isolation
 from rnnport.parity.compare import TRUSTED
 from rnnport.parity.exact import ExactGraph, agrees
 from rnnport.parity.row_padding import safe_row_padding
-from rnnport.parity.subject import run_form
+from rnnport.parity.subject import Run, run_form
 from rnnport.parity.taps import run_layers
 from rnnport.parity.tolerance import TOLERANCES
 from rnnport.spec import Check, Form
@@ -65,12 +65,13 @@ def gather(source: Source, built: Built, reference: Reference, folder: Path) -> 
     asked = [_telling(cases), *(case for case in cases if case.name.startswith(_EXTREME))]
     cases = [truth.tell(case) if case in asked else case for case in cases]
     cases = [truth.fill(case) for case in cases]
-    kept, notes = _kept(built, path, cases, notes)
-    checks = _checks(built, path, kept)
-    leaks, mixes_rows = _isolation(built, reference, folder)
+    run = run_form(path, built.form)
+    kept, notes = _kept(built, path, run, cases, notes)
+    checks = _checks(built, run, kept)
+    leaks, mixes_rows = _isolation(built, reference, run)
     return replace(
         built,
-        form=built.form if mixes_rows else _with_pads(built, folder),
+        form=built.form if mixes_rows else _with_pads(built, run),
         cases=_with_layers(kept, path, built),
         checks=[*checks, *leaks],
         notes=[*built.notes, *notes],
@@ -78,12 +79,11 @@ def gather(source: Source, built: Built, reference: Reference, folder: Path) -> 
     )
 
 
-def _isolation(built: Built, reference: Reference, folder: Path) -> tuple[Sequence[Check], bool]:
+def _isolation(built: Built, reference: Reference, run: Run) -> tuple[Sequence[Check], bool]:
     """Checks that the graph fails and TensorFlow passes, and whether both fail others."""
     sizes = {a: n if a == "B" else n + 1 for a, n in built.plan.sizes.items()}
-    path, names = folder / built.form.record.file, [p.name for p in built.form.outputs]
-    moves = built.conditioning
-    ours = check_isolation(built.form, run_form(path, built.form), sizes, moves=moves)
+    names, moves = [p.name for p in built.form.outputs], built.conditioning
+    ours = check_isolation(built.form, run, sizes, moves=moves)
     if all(check.passed for check in ours):
         return [], False
 
@@ -98,9 +98,8 @@ def _isolation(built: Built, reference: Reference, folder: Path) -> tuple[Sequen
     return alone, len(alone) < len(failed)
 
 
-def _with_pads(built: Built, folder: Path) -> Form:
+def _with_pads(built: Built, run: Run) -> Form:
     """The form, with the letters along which rows of unequal length may share a batch."""
-    run = run_form(folder / built.form.record.file, built.form)
     pads = safe_row_padding(built.form, run, sizes=built.plan.sizes)
     return msgspec.structs.replace(built.form, pads=pads)
 
@@ -186,7 +185,7 @@ def _lost(case: GoldenCase) -> bool:
 
 
 def _kept(
-    built: Built, path: Path, cases: Sequence[GoldenCase], notes: Sequence[str]
+    built: Built, path: Path, run: Run, cases: Sequence[GoldenCase], notes: Sequence[str]
 ) -> tuple[list[GoldenCase], list[str]]:
     """Cases that can be compared, and notes on extreme ones on which TensorFlow itself is lost.
 
@@ -196,37 +195,37 @@ def _kept(
     """
     lost = [case for case in cases if _lost(case)]
     told = [f"TensorFlow itself loses its digits on {case.name}: not compared" for case in lost]
-    kept = [_with_moves(built, path, case) for case in cases if case not in lost]
+    kept = [_with_moves(built, path, run, case) for case in cases if case not in lost]
     proven = (TENSORFLOW, PROVEN_GRAPH)
     weak = [c for c in kept if c.kind in _EXTREMES and c.source not in proven]
-    left_out = [case for case in weak if not _passes(built, path, case)]
+    left_out = [case for case in weak if not _passes(built, run, case)]
     return [case for case in kept if case not in left_out], [*notes, *told]
 
 
-def _with_moves(built: Built, path: Path, case: GoldenCase) -> GoldenCase:
+def _with_moves(built: Built, path: Path, run: Run, case: GoldenCase) -> GoldenCase:
     """Told how far rounding moves it: where inputs are large, other runtimes need it too."""
     if case.kind not in _EXTREMES:
         return case
-    if not case.name.startswith(_EXTREME) and _passes(built, path, case):
+    if not case.name.startswith(_EXTREME) and _passes(built, run, case):
         return case
     found = conditioning(path, built.form, [case]).items()
     return replace(case, moves={name: m for name, m in found if m > TOLERANCES["cpu"] / 10})
 
 
-def _passes(built: Built, path: Path, case: GoldenCase) -> bool:
-    checks = _checks(built, path, [case])
+def _passes(built: Built, run: Run, case: GoldenCase) -> bool:
+    checks = _checks(built, run, [case])
     # One value alone, constant in a single run, says nothing about the others.
     return all(check.passed or not check.error for check in checks)
 
 
-def _checks(built: Built, path: Path, cases: Sequence[GoldenCase]) -> list[Check]:
+def _checks(built: Built, run: Run, cases: Sequence[GoldenCase]) -> list[Check]:
     """The graph on the CPU; what rounding does to it was measured on ordinary inputs, if at all."""
     if not cases:
         return []
     form = built.form
     names, timed = [p.name for p in form.outputs], [p.name for p in form.outputs if p.has_time]
     moves = built.conditioning
-    return check_golden(cases, run_form(path, form), names, TOLERANCES["cpu"], moves, timed)
+    return check_golden(cases, run, names, TOLERANCES["cpu"], moves, timed)
 
 
 def _with_layers(cases: Sequence[GoldenCase], path: Path, built: Built) -> list[GoldenCase]:

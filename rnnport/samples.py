@@ -17,6 +17,7 @@ __all__ = [
     "draw",
     "draw_mask",
     "filler",
+    "in_words",
     "is_real",
     "mask_mark",
     "masked_letters",
@@ -206,3 +207,8 @@ def _marked(port: Port, array: NDArray[np.generic]) -> NDArray[np.bool_]:
     if hint is None or hint.mask_value is None:
         return np.zeros(array.shape, bool)
     return np.asarray(array == np.asarray(hint.mask_value, array.dtype))
+
+
+def in_words(sizes: Mapping[str, int]) -> str:
+    """Sizes of axes as names of runs have them, "B=4 T=11" say."""
+    return " ".join(f"{letter}={size}" for letter, size in sizes.items())

@@ -98,6 +98,10 @@ class Port(Strict, frozen=True, kw_only=True):
         hint = self.sampling
         return self.dtype.startswith(("int", "uint")) or (hint is not None and hint.kind == "ids")
 
+    def timed(self) -> Port:
+        """The port with a time axis, where it has none."""
+        return self if self.has_time else self.with_time()
+
     def with_time(self) -> Port:
         """The same for a sequence of what is one step here: T behind the batch."""
         return msgspec.structs.replace(self, shape=[self.shape[0], "T", *self.shape[1:]])

@@ -9,7 +9,7 @@ from rnnport.artifact.golden import GoldenCase
 from rnnport.capture.axes import AxisPlan
 from rnnport.capture.reference import Reference
 from rnnport.capture.wording import gist
-from rnnport.samples import affordable, draw, masks_anything
+from rnnport.samples import affordable, draw, in_words, masks_anything
 from rnnport.spec import Port
 
 __all__ = ["golden_cases", "output_ports"]
@@ -32,7 +32,7 @@ class _Sizes:
 
     @property
     def name(self) -> str:
-        return f"{self.label}, {' '.join(f'{k}={v}' for k, v in self.sizes.items())}".rstrip(", ")
+        return f"{self.label}, {in_words(self.sizes)}".rstrip(", ")
 
 
 def _variants(plan: AxisPlan) -> list[_Sizes]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnport.artifact.golden import GoldenCase
 from rnnport.capture.axes import AxisPlan
 from rnnport.capture.reference import Reference
-from rnnport.samples import affordable, draw, is_real, rescaled, with_denormals
+from rnnport.samples import affordable, draw, in_words, is_real, rescaled, with_denormals
 from rnnport.spec import Port
 
 __all__ = ["DRIFT_STEPS", "more_cases"]
@@ -70,7 +70,7 @@ def _one_step(plan: AxisPlan) -> Iterator[_Draft]:
     """T = 1 everywhere."""
     if any(letter != "B" for letter in plan.sizes):
         sizes = {letter: 2 if letter == "B" else 1 for letter in plan.sizes}
-        yield _Draft("shapes", f"one step, {_told(sizes)}", draw(plan.ports, sizes, seed=_SEED))
+        yield _Draft("shapes", f"one step, {in_words(sizes)}", draw(plan.ports, sizes, seed=_SEED))
 
 
 def _scales(plan: AxisPlan) -> Iterator[_Draft]:
@@ -86,9 +86,9 @@ def _scales(plan: AxisPlan) -> Iterator[_Draft]:
     plain = draw(plan.ports, sizes, seed=_SEED + 1)
     for factor, word in ((1e-3, "times 0.001"), (1e3, "times 1000")):
         scaled = rescaled(plan.ports, plain, factor)
-        yield _Draft("scale", f"inputs {word}, {_told(sizes)}", scaled)
+        yield _Draft("scale", f"inputs {word}, {in_words(sizes)}", scaled)
     denormal = with_denormals(plan.ports, plain, _SEED + 2)
-    yield _Draft("scale", f"denormal inputs, {_told(sizes)}", denormal)
+    yield _Draft("scale", f"denormal inputs, {in_words(sizes)}", denormal)
 
 
 def _drift(plan: AxisPlan, reference: Reference, outputs: Sequence[Port]) -> Iterator[_Draft]:
@@ -104,7 +104,7 @@ def _drift(plan: AxisPlan, reference: Reference, outputs: Sequence[Port]) -> Ite
         share = _LARGEST / _elements(outputs, sizes)
         sizes |= {a: max(floors[a], int(sizes[a] * share)) for a in times}
     if min(sizes[a] for a in times) > 64:
-        told = _told(sizes)
+        told = in_words(sizes)
         yield _Draft("drift", f"long, {told}", draw(plan.ports, sizes, seed=_SEED + 3))
 
 
@@ -113,7 +113,3 @@ def _elements(outputs: Sequence[Port], sizes: Mapping[str, int]) -> int:
         int(np.prod([sizes.get(a, 1) if isinstance(a, str) else a for a in port.shape]))
         for port in outputs
     )
-
-
-def _told(sizes: Mapping[str, int]) -> str:
-    return " ".join(f"{letter}={size}" for letter, size in sizes.items())

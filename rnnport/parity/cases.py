@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.artifact.golden import GoldenCase
-from rnnport.samples import MASK_KINDS, affordable, draw, masks_anything
+from rnnport.samples import MASK_KINDS, affordable, draw, in_words, masks_anything
 from rnnport.spec import Port
 
 __all__ = ["Case", "fresh_cases"]
@@ -82,5 +82,5 @@ def _three(used: set[int], floor: int, shift: int) -> list[int]:
 
 
 def _name(sizes: Mapping[str, int], mask: str) -> str:
-    shape = " ".join(f"{letter}={size}" for letter, size in sizes.items()) or "fixed sizes"
+    shape = in_words(sizes) or "fixed sizes"
     return f"fresh, {shape}" if mask == "none" else f"fresh, {mask} mask, {shape}"

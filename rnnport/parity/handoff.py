@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.parity.streaming import Cut, random_lengths
-from rnnport.samples import MASK_KINDS, draw, masks_anything
+from rnnport.samples import MASK_KINDS, draw, in_words, masks_anything
 from rnnport.spec import Form
 
 __all__ = ["handoff_cuts"]
@@ -59,7 +59,7 @@ def handoff_cuts(
         rng = np.random.default_rng(seed + number)
         ways = {"chunks": random_lengths(time, rng), "steps": [1] * time}
         label = "" if mask == "none" else f"{mask} mask, "
-        shape = " ".join(f"{letter}={size}" for letter, size in grown.items())
+        shape = in_words(grown)
         for way, lengths in ways.items():
             name = f"hand-off, {label}{shape} in {len(lengths)} {way}"
             found.append(Cut(name, {**inputs, **handed}, lengths))

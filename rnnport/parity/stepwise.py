@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.parity.compare import Comparison, compare_all
+from rnnport.parity.failure import failure
 from rnnport.parity.streaming import first_states
 from rnnport.parity.tolerance import TOLERANCES
-from rnnport.samples import MASK_KINDS, draw, masks_anything
+from rnnport.samples import MASK_KINDS, draw, in_words, masks_anything
 from rnnport.spec import Check, Form, Port
 
 __all__ = ["Halves", "check_steps"]
@@ -54,7 +55,7 @@ def check_steps(
         inputs = draw(encoder.inputs, grown, mask=mask, seed=seed + number)
         own = draw([_many(p) for p in decoder.per_step], {"B": _BATCH} | grown, seed=seed + number)
         label = "" if mask == "none" else f"{mask} mask, "
-        shape = " ".join(f"{letter}={size}" for letter, size in grown.items())
+        shape = in_words(grown)
         name = f"steps, {label}{shape} in {_STEPS} steps"
         comparisons.append(_compared(name, encoder, decoder, (expected, received), inputs, own))
     names = [*(p.name for p in decoder.outputs), *(s.output for s in decoder.states)]
@@ -72,7 +73,7 @@ def _compared(
     try:
         expected, received = (_walk(encoder, decoder, halves, inputs, own) for halves in sides)
     except Exception as error:  # runtimes and models raise what they like
-        note = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        note = failure(error)
         return Comparison(name, {}, {}, note, "hand-off")
     return Comparison(name, expected, received, kind="hand-off")
 

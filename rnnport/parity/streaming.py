@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.parity.compare import Comparison, compare_all
+from rnnport.parity.failure import failure
 from rnnport.parity.tolerance import TOLERANCES
 from rnnport.samples import MASK_KINDS, affordable, draw, masks_anything
 from rnnport.spec import Check, Form, Port
@@ -70,7 +71,7 @@ def cuts(model: Form, stream: Form, *, shortest: int = 4, seed: int = 0) -> list
         shortest: a length the model takes.
         seed: the same seed gives the same cuts.
     """
-    ports = [*map(_timed, stream.per_step), *_held(model, stream)]
+    ports = [*(port.timed() for port in stream.per_step), *_held(model, stream)]
     given = starts_given(stream)
     masks = ("none", "right") if given else MASK_KINDS
     found = []
@@ -134,7 +135,7 @@ def check_streaming(
             expected = _expected(model, stream, run_model, cut, ends)
             comparisons.append(Comparison(cut.name, expected, received, kind="streaming"))
         except Exception as error:  # runtimes raise what they like
-            note = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            note = failure(error)
             comparisons.append(Comparison(cut.name, {}, {}, note, "streaming"))
     names = [port.name for port in stream.outputs]
     timed = [port.name for port in stream.outputs if port.has_time]
@@ -241,11 +242,6 @@ def _model_inputs(model: Form, inputs: Arrays) -> dict[str, NDArray[Any]]:
 def _held(model: Form, stream: Form) -> Iterator[Port]:
     names = {*stream.fixed, *(s.start for s in stream.states)}
     return (port for port in model.inputs if port.name in names)
-
-
-def _timed(port: Port) -> Port:
-    """The port with a time axis, where a one-step form has none."""
-    return port if port.has_time else port.with_time()
 
 
 def _chunked(stream: Form) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rnnport.artifact.golden import GoldenCase
 from rnnport.artifact.load import Artifact
 from rnnport.errors import InputError, UsageError
+from rnnport.parity.failure import failure
 from rnnport.parity.tolerance import BUDGETS, TOLERANCES
 from rnnport.runtime.runner import Runner
 from rnnport.runtime.session import open_session
@@ -129,4 +130,4 @@ def attempt(run: Run, inputs: Arrays) -> tuple[Arrays, str]:
             raise
         return {}, str(error.reasons[0])
     except Exception as error:
-        return {}, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return {}, failure(error)

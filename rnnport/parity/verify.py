@@ -26,6 +26,7 @@ from rnnport.parity.checks.precision import budget_rows, paid_rows
 from rnnport.parity.checks.round_trip import check_round_trip
 from rnnport.parity.checks.stream import check_stream
 from rnnport.parity.checks.structure import check_structure
+from rnnport.parity.failure import failure
 from rnnport.parity.histogram import histograms
 from rnnport.parity.machine import form_facts, machine, versions_here
 from rnnport.parity.report import ParityReport
@@ -169,7 +170,7 @@ def _answer(kind: str, question: Callable[[], Sequence[Check]]) -> Sequence[Chec
     except UsageError:
         raise
     except Exception as error:  # runtimes raise what they like
-        note = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        note = failure(error)
         name = "golden inputs" if kind == "golden" else kind
         failed = Check(name=name, output="", error=None, bound=0.0, passed=False, note=note)
         return [msgspec.structs.replace(failed, kind="" if kind == "golden" else kind)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rnnport.parity.subject import Arrays, Subject, attempt
-from rnnport.samples import draw
+from rnnport.samples import draw, in_words
 from rnnport.spec import Check, Port
 
 __all__ = ["check_axes"]
@@ -26,7 +26,7 @@ def check_axes(subject: Subject) -> list[Check]:
         sizes[letter] += _MORE[place % len(_MORE)]
         inputs = draw(subject.model.inputs, sizes, seed=_SEED + subject.seed)
         given, note = attempt(subject.runner.run_named, inputs)
-        told = " ".join(f"{a}={n}" for a, n in sizes.items())
+        told = in_words(sizes)
         checks.append(_check(f"axis {letter}, {told}", subject, given, sizes, note))
     return checks
 

@@ -14,7 +14,7 @@ from rnnport.parity.plain_search import Halves, plain_beam, plain_greedy
 from rnnport.parity.subject import Run, Subject
 from rnnport.parity.tolerance import TOLERANCES
 from rnnport.runtime.scores import Scale
-from rnnport.samples import MASK_KINDS, draw, masks_anything
+from rnnport.samples import MASK_KINDS, draw, in_words, masks_anything
 from rnnport.spec import Check, Generate, Port
 from rnnport.step_ports import scored_output
 
@@ -66,7 +66,7 @@ def search_cases(
     cases = []
     for number, mask in enumerate(kinds):
         sizes = {a: 5 + number + i + smallest for i, a in enumerate(letters)} | {"B": _ROWS}
-        told = " ".join(f"{a}={n}" for a, n in sizes.items())
+        told = in_words(sizes)
         name = f"generate, {mask} mask, {told}"
         cases.append((name, draw(inputs, sizes, mask=mask, seed=seed + number)))
     return cases

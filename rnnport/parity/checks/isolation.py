@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnport.parity.compare import Comparison, compare_all
 from rnnport.parity.subject import Run, attempt
 from rnnport.parity.tolerance import TOLERANCES
-from rnnport.samples import draw, is_real, masks_anything
+from rnnport.samples import draw, in_words, is_real, masks_anything
 from rnnport.spec import Check, Form
 
 __all__ = ["check_isolation"]
@@ -63,7 +63,7 @@ def check_isolation(
     whole = draw(model.inputs, sizes, mask=mask, seed=_SEED + seed)
     expected, note = attempt(run, whole)
     picked = {name: expected[name] for name in outputs if name in expected}
-    told = " ".join(f"{a}={n}" for a, n in sizes.items())
+    told = in_words(sizes)
     same: list[Comparison] = []
     other: list[Comparison] = []
     for name, given, taken, left in _companies(model, whole, inputs, batch, sizes, seed):

@@ -12,7 +12,7 @@ from rnnport.parity.compare import Comparison, compare_all
 from rnnport.parity.subject import Arrays, Subject, attempt
 from rnnport.runtime.stepper import Stepper
 from rnnport.samples import draw
-from rnnport.spec import Check, Form, Port
+from rnnport.spec import Check, Form
 
 __all__ = ["check_round_trip"]
 
@@ -51,7 +51,7 @@ class _Walk:
         ports = {p.name: p for p in (*subject.model.inputs, *form.inputs)}
         sizes = {"B": rows, "T": _BEFORE + _AFTER}
         seed = _SEED + subject.seed
-        own = [_timed(port) for port in form.per_step]
+        own = [port.timed() for port in form.per_step]
         self._steps = draw(own, sizes, seed=seed)
         starts = [state.start for state in form.states if state.start]
         held = [ports[name] for name in dict.fromkeys([*form.fixed, *starts])]
@@ -95,7 +95,3 @@ def _leaves(nest: Any) -> list[NDArray[Any]]:
     if isinstance(nest, (tuple, list)):
         return [leaf for item in nest for leaf in _leaves(item)]
     return [nest]
-
-
-def _timed(port: Port) -> Port:
-    return port if port.has_time else port.with_time()

@@ -18,6 +18,7 @@ from rnnport.capture.framework import framework_of, frameworks
 from rnnport.capture.intercept import Patch
 from rnnport.capture.quiet import quiet
 from rnnport.capture.reference import Reference
+from rnnport.magnitude import magnitude
 
 __all__ = ["Blame", "find_blame"]
 
@@ -172,5 +173,5 @@ def _unlike(received: NDArray[Any], expected: NDArray[Any]) -> bool:
         return False
     if received.shape != expected.shape:
         return True
-    scale = max(1.0, float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0)))
+    scale = magnitude(expected)
     return not np.allclose(received, expected, rtol=0.0, atol=_DIFFERS * scale, equal_nan=True)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.artifact.golden import TENSORFLOW, GoldenCase
+from rnnport.magnitude import magnitude
 from rnnport.parity.exact import ExactGraph, agrees
 from rnnport.parity.subject import Subject
 from rnnport.parity.tolerance import WORST_RATIO
@@ -73,5 +74,5 @@ class Arbiter:
 def _apart(case: GoldenCase, name: str) -> float:
     """TensorFlow's own distance from the truth."""
     truth, given = (side[name].astype(np.float64) for side in (case.truth, case.outputs))
-    scale = max(1.0, float(np.abs(truth).max(initial=0.0)))
+    scale = magnitude(truth)
     return float(np.abs(given - truth).max(initial=0.0)) / scale

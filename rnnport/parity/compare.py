@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnport.magnitude import magnitude
 from rnnport.parity.tolerance import WORST_RATIO
 from rnnport.parity.where import describe_start
 from rnnport.spec import Check
@@ -144,7 +145,7 @@ def _by_truth(check: Check, run: Comparison) -> Check:
         for side in (run.expected, run.received)
     )
     bound = WORST_RATIO * theirs
-    if not ours <= bound or theirs > run.trust * max(1.0, float(np.abs(truth).max())):
+    if not ours <= bound or theirs > run.trust * magnitude(truth):
         return check
     note = f"against float64, from which TensorFlow itself is {theirs:.1e} away"
     return msgspec.structs.replace(check, error=ours, bound=bound, passed=True, note=note)
@@ -163,7 +164,7 @@ def _excused(check: Check, run: Comparison, move: float) -> Check:
     if check.passed or check.error is None or check.note or not check.bound:
         return check
     expected = run.expected[check.output]
-    bound = move * max(1.0, float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0)))
+    bound = move * magnitude(expected)
     if check.error > bound:
         return check
     note = f"ill-conditioned: last bits of the weights move this output by {bound:.1e}"
@@ -183,7 +184,7 @@ def _compare_floats(
 ) -> Check:
     e, r = expected.astype(np.float64), received.astype(np.float64)
     finite = np.isfinite(e)
-    bound = tolerance * max(1.0, float(np.abs(e[finite]).max(initial=0.0)))
+    bound = tolerance * magnitude(e)
     both = finite & np.isfinite(r)
     error = float(np.abs(r[both] - e[both]).max()) if both.any() else None
     # Equal covers infinities of one sign; NaN equals nothing, not even itself.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnport.magnitude import magnitude
 from rnnport.runtime.session import open_session
 
 __all__ = ["EXACT", "ExactGraph", "agrees"]
@@ -54,5 +55,5 @@ def _near(one: NDArray[Any], other: NDArray[Any], bound: float) -> bool:
     if one.shape != other.shape:
         return False
     a, b = one.astype(np.float64), other.astype(np.float64)
-    scale = max(1.0, float(np.abs(b[np.isfinite(b)]).max(initial=0.0)))
+    scale = magnitude(b)
     return bool(np.allclose(a, b, rtol=0.0, atol=bound * scale, equal_nan=True))

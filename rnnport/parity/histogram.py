@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.artifact.golden import GoldenCase
+from rnnport.magnitude import magnitude
 from rnnport.parity.facts import Histogram
 
 __all__ = ["histograms"]
@@ -46,7 +47,7 @@ def histograms(
 def _decades(expected: NDArray[Any], received: NDArray[Any]) -> tuple[int, dict[int, int]]:
     e, r = expected.astype(np.float64), received.astype(np.float64)
     finite = np.isfinite(e) & np.isfinite(r)
-    scale = max(1.0, float(np.abs(e[finite]).max(initial=0.0)))
+    scale = magnitude(e)
     off = np.abs(r[finite] - e[finite]) / scale
     apart = off[off > 0]
     values, counts = np.unique(np.floor(np.log10(apart)).astype(int), return_counts=True)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnport.magnitude import magnitude
+
 __all__ = ["describe_start", "first_bad_layer"]
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -60,7 +62,7 @@ def first_bad_layer(
         e, r = expected[name], received[name]
         if e.shape != r.shape:
             return name
-        scale = max(1.0, float(np.abs(e[np.isfinite(e)]).max(initial=0.0)))
+        scale = magnitude(e)
         if e.size and float(_distance(e, r).max()) > tolerance * scale:
             return name
     return ""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.artifact.golden import GoldenCase
+from rnnport.magnitude import magnitude
 from rnnport.parity.facts import Accuracy
 from rnnport.parity.tolerance import WORST_RATIO
 from rnnport.spec import Check
@@ -92,7 +93,7 @@ def _comparable(case: GoldenCase, name: str, received: NDArray[Any]) -> bool:
 
 def _accuracy(case: GoldenCase, name: str, received: NDArray[Any], timed: bool) -> Accuracy:
     truth = case.truth[name].astype(np.float64)
-    scale = max(1.0, float(np.abs(truth).max()))
+    scale = magnitude(truth)
     ours = np.abs(received.astype(np.float64) - truth) / scale
     theirs = np.abs(case.outputs[name].astype(np.float64) - truth) / scale
     error, own = float(ours.max()), float(theirs.max())

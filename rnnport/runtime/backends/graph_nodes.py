@@ -9,6 +9,7 @@ import mmap
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from rnnport.errors import ArtifactDamaged
@@ -80,20 +81,32 @@ class GraphNodes:
 
 
 def graph_nodes(path: Path) -> GraphNodes:
-    """Read a model's file.
+    """Read a model's file; once for all who ask while it stays as it is.
 
     Raises:
         ArtifactDamaged: it is no ONNX model, or cut short.
     """
+    try:
+        seen = path.stat()
+    except OSError as error:
+        raise _damaged(path, error) from error
+    return _read(path, seen.st_ino, seen.st_size, seen.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, inode: int, size: int, changed: int) -> GraphNodes:
+    """The file as it was when it had this inode, size and time."""
     try:
         with path.open("rb") as file:
             # Closed when nothing points into it any more; a traceback may for a while.
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return _model(memoryview(data))
     except (Damaged, ValueError, OSError) as error:
-        raise ArtifactDamaged.of(
-            str(path), str(error), "an ONNX model", "export the model again"
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ArtifactDamaged:
+    return ArtifactDamaged.of(str(path), str(error), "an ONNX model", "export the model again")
 
 
 def _model(data: memoryview) -> GraphNodes:

@@ -180,50 +180,52 @@ def _layer_values(where: Where) -> list[str]:
     return [layer.value for layer in where.layers if layer.value in made]
 
 
+def _on_first(
+    where: Where, values: Sequence[str], nodes: Callable[[str, str], Iterable[onnx.NodeProto]]
+) -> bool:
+    """Interpose nodes, made from the old and the new name, on the first value, if there is one."""
+    if not values:
+        return False
+    first = values[0]
+    _interpose(where.graph, first, lambda old: nodes(old, first))
+    return True
+
+
 def reversed_outputs(where: Where) -> bool:
     """A layer's outputs in the order in which a backward layer computes them."""
-    for value in (_layer_values(where) or _outputs(where))[:1]:
-        _interpose(
-            where.graph,
-            value,
-            lambda old, value=value: [_slice(where.graph, old, value, 1, -1, -_FAR, -1)],
-        )
-        return True
-    return False
+    return _on_first(
+        where,
+        _layer_values(where) or _outputs(where),
+        lambda old, new: [_slice(where.graph, old, new, 1, -1, -_FAR, -1)],
+    )
 
 
 def batch_rows_shifted(where: Where) -> bool:
     """Every row gets its neighbour's output."""
-    for value in _outputs(where)[:1]:
 
-        def shift(old: str, value: str = value) -> list[onnx.NodeProto]:
-            rest, first = f"{value}/rest", f"{value}/first"
-            return [
-                _slice(where.graph, old, rest, 0, 1, _FAR),
-                _slice(where.graph, old, first, 0, 0, 1),
-                helper.make_node("Concat", [rest, first], [value], axis=0),
-            ]
+    def shift(old: str, new: str) -> list[onnx.NodeProto]:
+        rest, first = f"{new}/rest", f"{new}/first"
+        return [
+            _slice(where.graph, old, rest, 0, 1, _FAR),
+            _slice(where.graph, old, first, 0, 0, 1),
+            helper.make_node("Concat", [rest, first], [new], axis=0),
+        ]
 
-        _interpose(where.graph, value, shift)
-        return True
-    return False
+    return _on_first(where, _outputs(where), shift)
 
 
 def dropped_last_step(where: Where) -> bool:
     """The last step's output is that of the step before."""
-    for value in _outputs(where)[:1]:
 
-        def drop(old: str, value: str = value) -> list[onnx.NodeProto]:
-            most, again = f"{value}/most", f"{value}/again"
-            return [
-                _slice(where.graph, old, most, 1, 0, -1),
-                _slice(where.graph, most, again, 1, -1, _FAR),
-                helper.make_node("Concat", [most, again], [value], axis=1),
-            ]
+    def drop(old: str, new: str) -> list[onnx.NodeProto]:
+        most, again = f"{new}/most", f"{new}/again"
+        return [
+            _slice(where.graph, old, most, 1, 0, -1),
+            _slice(where.graph, most, again, 1, -1, _FAR),
+            helper.make_node("Concat", [most, again], [new], axis=1),
+        ]
 
-        _interpose(where.graph, value, drop)
-        return True
-    return False
+    return _on_first(where, _outputs(where), drop)
 
 
 # -- masks
@@ -291,16 +293,10 @@ def zero_length_row_zeroed(where: Where) -> bool:
 
 def state_not_carried(where: Where) -> bool:
     """A state comes out as it went in."""
-    for state in where.form.states[:1]:
-
-        def forget(
-            old: str, given: str = state.input, value: str = state.output
-        ) -> list[onnx.NodeProto]:
-            return [helper.make_node("Identity", [given], [value])]
-
-        _interpose(where.graph, state.output, forget)
-        return True
-    return False
+    given = {state.output: state.input for state in where.form.states}
+    return _on_first(
+        where, [*given], lambda old, new: [helper.make_node("Identity", [given[new]], [new])]
+    )
 
 
 def states_swapped_between_layers(where: Where) -> bool:

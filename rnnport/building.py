@@ -28,6 +28,7 @@ from rnnport.errors import ConversionError, RnnportError
 from rnnport.graph.finish import count_ops, describe, write_onnx
 from rnnport.graph.lower import lower
 from rnnport.graph.skeleton import Skeleton
+from rnnport.graph.step_weights import step_weights
 from rnnport.parity.checks.golden import check_golden
 from rnnport.parity.subject import run_form
 from rnnport.parity.tolerance import TOLERANCES
@@ -328,6 +329,7 @@ def write_form(
         states=list(states),
         fixed=list(fixed),
         op_counts=count_ops(model),
+        step_weights=step_weights(model),
     )
 
 

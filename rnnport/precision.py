@@ -17,6 +17,7 @@ from rnnport.graph.finish import count_ops, write_onnx
 from rnnport.graph.float16 import to_float16
 from rnnport.graph.float16_weights import TooLarge
 from rnnport.graph.int8 import to_int8
+from rnnport.graph.step_weights import step_weights
 from rnnport.parity.checks.generation import check_generation
 from rnnport.parity.checks.golden import run_golden
 from rnnport.parity.checks.halves import check_halves
@@ -109,7 +110,11 @@ def _convert(name: str, form: Form, manifest: Manifest, folder: Path, precision:
     drop_form(folder, form.record.file)
     data = write_onnx(model, path)
     return msgspec.structs.replace(
-        form, record=record(path), data=[record(d) for d in data], op_counts=counts
+        form,
+        record=record(path),
+        data=[record(d) for d in data],
+        op_counts=counts,
+        step_weights=step_weights(model),
     )
 
 

@@ -174,6 +174,8 @@ class Form(Strict, frozen=True, kw_only=True):
             export saw that a short row, padded on the right with the mask value (of "model" with
             anything where nothing masks), gives what it gives alone.
         op_counts: nodes by op type, subgraphs included.
+        step_weights: numbers in the weights that every step multiplies with, of each node of an
+            operator (LSTM, GRU, RNN, Scan).
     """
 
     record: FileRecord
@@ -184,6 +186,7 @@ class Form(Strict, frozen=True, kw_only=True):
     fixed: list[str] = []
     pads: list[str] = []
     op_counts: dict[str, int] = {}
+    step_weights: dict[str, list[int]] = {}
 
     @property
     def per_step(self) -> list[Port]:

@@ -17,13 +17,13 @@ class MaskPlans:
     """Compactions already built, so that layers under one mask share them."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, int, bool], Compaction] = {}
+        self._known: dict[tuple[int, int, bool, bool], Compaction] = {}
 
-    def get(self, emit: Emitter, mask: ir.Value, *, backwards: bool) -> Compaction:
+    def get(self, emit: Emitter, mask: ir.Value, *, backwards: bool, trim: bool) -> Compaction:
         """The compaction for this mask and direction."""
-        key = (id(emit.graph), id(mask), backwards)
+        key = (id(emit.graph), id(mask), backwards, trim)
         if key not in self._known:
-            self._known[key] = compaction(emit, mask, backwards=backwards)
+            self._known[key] = compaction(emit, mask, backwards=backwards, trim=trim)
         return self._known[key]
 
 

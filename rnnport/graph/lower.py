@@ -185,15 +185,18 @@ def _lower_one(call: Call) -> Lowered:
     if call.spec.unit_mask:
         return lower_scan(call, "the mask treats every unit on its own")
     simple = all(cell.kind == "SimpleRNN" for cell in cells)
-    if target == "cpu" and simple:
+    # A stream comes step by step, where finding out which steps are valid costs more than it saves.
+    lengths = target == "cpu" and not call.spec.stream
+    if target == "cpu" and simple and not (lengths and call.mask is not None):
         return lower_scan(call, "faster than onnxruntime's RNN operator on CPU")
     if call.mask is None:
         return lower_plain(call)
-    lengths = target == "cpu"
     if lengths:
         return lower_compact(call, lengths=True)
     if len(cells) == 1 and cells[0].kind == "GRU" and holds_state(cells[0]):
         return lower_hold(call)
+    if target == "cpu":
+        return lower_compact(call, lengths=True)
     if _needs_hold_it_lacks(call):
         return lower_scan(call, "masked, and the gates do not saturate at 0 and 1")
     return lower_compact(call, lengths=False)

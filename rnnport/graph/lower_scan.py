@@ -17,7 +17,7 @@ from rnnport.graph.emit import Emitter
 from rnnport.graph.lower_hold import finish_hold
 from rnnport.recurrent import CellSpec
 
-__all__ = ["emit_step", "lower_scan", "project"]
+__all__ = ["emit_step", "lower_scan", "project", "scan_steps"]
 
 
 def project(emit: Emitter, cell: CellSpec, x: ir.Value) -> ir.Value:
@@ -119,7 +119,7 @@ def lower_scan(call: Call, reason: str) -> Lowered:
     finals: list[ir.Value] = []
     for cell, given in zip(spec.cells, call.cell_states(), strict=True):
         states = list(given) or [emit.zeros(batch, cell.units) for _ in cell.states]
-        *ends, y = _scan(emit, cell, y, mask, states, backwards=backwards)
+        *ends, y = scan_steps(emit, cell, y, mask, states, backwards=backwards)
         finals.extend(ends)
     final = finals[-len(spec.cells[-1].states)]
     outputs = emit.op("Transpose", y, perm=[1, 0, 2])
@@ -131,16 +131,28 @@ def lower_scan(call: Call, reason: str) -> Lowered:
     return Lowered(outputs, final, finals, "Scan", reason)
 
 
-def _scan(
+def scan_steps(
     emit: Emitter,
     cell: CellSpec,
     x: ir.Value,
     mask: ir.Value | None,
     states: list[ir.Value],
     *,
-    backwards: bool,
+    backwards: bool = False,
 ) -> list[ir.Value]:
-    """Final states (B, U) and outputs (T, B, U) in input order."""
+    """One cell over a sequence.
+
+    Args:
+        emit: where to write.
+        cell: the cell.
+        x: (T, B, F)
+        mask: where it is False, states are held.  # (T, B, 1) or (T, B, U) bool
+        states: initial states, (B, U) each.
+        backwards: from the last step to the first.
+
+    Returns:
+        Final states (B, U) and outputs (T, B, U) in input order.
+    """
     scanned = [project(emit, cell, x), *([] if mask is None else [mask])]
     body = _body(emit, cell, masked=mask is not None)
     direction = int(backwards)

@@ -157,6 +157,23 @@ class Binding:
             return partial(self._session.run_with_iobinding, self._binding)
         return partial(session.run_with_iobinding, binding, None)
 
+    def pointer(
+        self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]
+    ) -> Callable[[int], None]:
+        """What lets an input of the host be read from an address; its caller keeps it alive.
+
+        Args:
+            name: of the input.
+            dtype: of what lies there.
+            shape: likewise, C-contiguous.
+        """
+        # onnxruntime's Python layer makes a device anew each time, and asks about WebGPU.
+        inner = getattr(self._binding, "_iobinding", None)
+        make = getattr(ort.OrtDevice.make("cpu", 0), "_get_c_device", None)
+        if inner is None or make is None:
+            return partial(self._binding.bind_input, name, "cpu", 0, dtype, shape)
+        return partial(inner.bind_input, name, make(), dtype, shape)
+
     def allocated(self) -> dict[str, Array]:
         """The outputs that onnxruntime allocated in the last run, on the host."""
         found = zip(self._outputs.items(), self._binding.get_outputs(), strict=True)

@@ -1,0 +1,99 @@
+"""How a run is spread over the cores: threads inside operators, or rows of the batch side by side.
+
+onnxruntime's LSTM shares its rows out by itself. Its GRU and RNN, and a Scan, wait for one another
+at every step: there one thread is faster while a step is small, and parts of the batch side by
+side, each on one thread, once there is enough of it. Measured in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rnnport.spec import Form
+
+__all__ = ["WHOLE", "Layout", "Spread"]
+
+# Multiplications of a layer below which its step is faster on one thread, those of an LSTM, and
+# weights that this is true of; …
+_ONE_THREAD, _ONE_THREAD_LSTM, _ONE_THREAD_WEIGHTS = 900_000, 100_000, 200_000
+# … those of a part that gains more than handing it over costs; a few steps give less to gain, …
+_PART, _SHORT_PART, _SHORT = 5_000_000, 20_000_000, 8
+# … rows of a part, and rows where the weights do not stay in a core's cache and every part reads
+# them anew.
+_ROWS, _LARGE_ROWS, _LARGE = 4, 16, 500_000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to run.
+
+    Attributes:
+        parts: rows of each part, [start, stop); one part is the whole batch.
+        one_thread: each part runs on one thread.
+    """
+
+    parts: tuple[tuple[int, int], ...] = ()
+    one_thread: bool = False
+
+
+WHOLE = Layout()
+
+
+class Spread:
+    """Chooses; always the same for the same sizes, since parts round their last bits differently.
+
+    Args:
+        form: the graph.
+        threads: how many there are to use.
+        mixes_rows: rows of a batch influence one another.
+        parts: whether a batch may be cut at all.
+    """
+
+    def __init__(self, form: Form, threads: int, *, mixes_rows: bool, parts: bool = True) -> None:
+        by_op = form.step_weights
+        self._lstm = by_op.get("LSTM", [])
+        self._stepwise = [size for op, sizes in by_op.items() if op != "LSTM" for size in sizes]
+        self._weights = sum(self._lstm) + sum(self._stepwise)
+        ports = [*form.inputs, *form.outputs]
+        cut = parts and not mixes_rows and all(port.shape[:1] == ["B"] for port in ports)
+        self._threads = threads
+        self._small = threads > 1 and 0 < max(self._each(), default=0) <= _ONE_THREAD_WEIGHTS
+        self._cuts = threads > 1 and cut and sum(self._stepwise) >= max(1, sum(self._lstm))
+
+    @property
+    def always_whole(self) -> bool:
+        """Whether there is nothing to choose."""
+        return not (self._small or self._cuts)
+
+    def layout(self, sizes: Mapping[str, int]) -> Layout:
+        """The layout for these sizes.
+
+        Args:
+            sizes: axis letter to size.
+        """
+        if self.always_whole:
+            return WHOLE
+        batch = sizes.get("B", 1)
+        steps = max((size for letter, size in sizes.items() if letter[:1] == "T"), default=1)
+        rows = batch // (_ROWS if self._weights <= _LARGE else _LARGE_ROWS)
+        work = batch * steps * self._weights // (_PART if steps >= _SHORT else _SHORT_PART)
+        count = min(self._threads, rows, work)
+        if self._cuts and count > 1:
+            return Layout(_cut(batch, count), one_thread=True)
+        return Layout(one_thread=self._small and self._light(batch))
+
+    def _each(self) -> list[int]:
+        return [*self._lstm, *self._stepwise]
+
+    def _light(self, batch: int) -> bool:
+        """Whether every layer's step is."""
+        lstm = batch * max(self._lstm, default=0) <= _ONE_THREAD_LSTM
+        return lstm and batch * max(self._stepwise, default=0) <= _ONE_THREAD
+
+
+def _cut(batch: int, count: int) -> tuple[tuple[int, int], ...]:
+    """As even as may be."""
+    ends = [batch * k // count for k in range(count + 1)]
+    return tuple(itertools.pairwise(ends))

@@ -1,0 +1,107 @@
+"""RowRuns: runs of model.onnx on the CPU, spread over the cores as their sizes suggest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnport.runtime.bound_rows import BoundRows, Spec
+from rnnport.runtime.layout import WHOLE, Layout, Spread
+from rnnport.runtime.stream_plan import resolve
+from rnnport.spec import Form
+
+__all__ = ["RowRuns"]
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+
+
+class RowRuns:
+    """Knows the sessions, and which suits a shape.
+
+    Args:
+        session: an onnxruntime.InferenceSession.
+        open_single: opens the same graph for one thread, when first needed.
+        form: the graph.
+        spread: chooses.
+    """
+
+    def __init__(
+        self, session: Any, open_single: Callable[[], Any], form: Form, spread: Spread
+    ) -> None:
+        self._session, self._open_single = session, open_single
+        self._form, self._spread = form, spread
+        self._single: Any = None
+        self._lock = threading.Lock()
+
+    def layout(self, inputs: Arrays) -> Layout:
+        """How inputs of these shapes are run."""
+        return WHOLE if self._spread.always_whole else self._spread.layout(self._sizes(inputs))
+
+    def session(self, layout: Layout) -> Any:
+        """The session for a layout."""
+        if not layout.one_thread:
+            return self._session
+        with self._lock:
+            if self._single is None:
+                self._single = self._open_single()
+            return self._single
+
+    def session_for(self, inputs: Arrays) -> Any:
+        """The session for a run of the whole batch."""
+        layout = self.layout(inputs)
+        return self._session if layout.parts else self.session(layout)
+
+    def bind(self, inputs: Arrays, outputs: Mapping[str, Spec]) -> BoundRows:
+        """Bind a shape.
+
+        Args:
+            inputs: all of them, C-contiguous.
+            outputs: dtype and shape by name.
+        """
+        layout = self.layout(inputs)
+        return BoundRows(self.session(layout), inputs, outputs, layout.parts)
+
+    def outputs(self, inputs: Arrays) -> dict[str, Spec] | None:
+        """Dtypes and shapes of the outputs; None where they do not follow from the inputs'."""
+        sizes, found = self._sizes(inputs), {}
+        for port in self._form.outputs:
+            shape = resolve(port.shape, sizes)
+            if shape is None or 0 in shape:
+                return None
+            found[port.name] = (np.dtype(port.dtype), shape)
+        return found
+
+    def foresees(self, inputs: Arrays, outputs: Arrays) -> bool:
+        """Whether a run gave what was foreseen."""
+        seen = {name: (array.dtype, array.shape) for name, array in outputs.items()}
+        return self.outputs(inputs) == seen
+
+    def run(self, inputs: Arrays) -> dict[str, Array] | None:
+        """Run parts of the batch side by side.
+
+        Returns:
+            New arrays by output name; None where the batch is better run as a whole.
+
+        Raises:
+            Exception: what onnxruntime raises.
+        """
+        layout = self.layout(inputs)
+        outputs = self.outputs(inputs) if layout.parts else None
+        if outputs is None:
+            return None
+        bound = BoundRows(self.session(layout), inputs, outputs, layout.parts)
+        bound.go()
+        return bound.outputs()
+
+    def _sizes(self, inputs: Arrays) -> dict[str, int]:
+        return {
+            axis: size
+            for port in self._form.inputs
+            for axis, size in zip(port.shape, inputs[port.name].shape, strict=True)
+            if isinstance(axis, str)
+        }

@@ -8,23 +8,32 @@ import onnx_ir as ir
 
 from rnnport.graph.compaction import Compaction, compaction
 from rnnport.graph.emit import Emitter
+from rnnport.graph.packing import Packing, packing
 from rnnport.recurrent import RecurrentSpec
 
 __all__ = ["Call", "Lowered", "MaskPlans", "shape_last", "shape_outputs"]
 
 
 class MaskPlans:
-    """Compactions already built, so that layers under one mask share them."""
+    """Compactions and packings already built, so that layers under one mask share them."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, int, bool, bool], Compaction] = {}
+        self._known: dict[tuple[int, int, bool], Compaction] = {}
+        self._packed: dict[tuple[int, int, bool], Packing] = {}
 
-    def get(self, emit: Emitter, mask: ir.Value, *, backwards: bool, trim: bool) -> Compaction:
+    def get(self, emit: Emitter, mask: ir.Value, *, backwards: bool) -> Compaction:
         """The compaction for this mask and direction."""
-        key = (id(emit.graph), id(mask), backwards, trim)
+        key = (id(emit.graph), id(mask), backwards)
         if key not in self._known:
-            self._known[key] = compaction(emit, mask, backwards=backwards, trim=trim)
+            self._known[key] = compaction(emit, mask, backwards=backwards)
         return self._known[key]
+
+    def packed(self, emit: Emitter, mask: ir.Value, *, backwards: bool) -> Packing:
+        """The packing for this mask and direction."""
+        key = (id(emit.graph), id(mask), backwards)
+        if key not in self._packed:
+            self._packed[key] = packing(emit, mask, backwards=backwards)
+        return self._packed[key]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,7 @@
 """Moves the valid steps of every row to the front, and results back to where they belong.
 
 Works in processing order: for a layer that runs backwards the gather reads from the end, which
-costs nothing more. Axis letters: B batch, T time, F features, U units; T' is the length of the
-longest row where steps behind it are left out, else T.
+costs nothing more. Axis letters: B batch, T time, F features, U units.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ class Compaction:
     Attributes:
         mask: valid steps in processing order.  # (B, T) bool
         lengths: valid steps of each row.  # (B,) int64
-        gather: flat row of X (B·T, F) for each compacted step.  # (T', B) int64
+        gather: flat row of X (B·T, F) for each compacted step.  # (T, B) int64
         padding: compacted steps behind the valid ones.  # (T, B, 1) bool
         seen: whether a valid step has come yet, processing order.  # (B, T) bool
-        back: flat row of Y (T'·B, U) for each step, processing order.  # (B, T) int64
+        back: flat row of Y (T·B, U) for each step, processing order.  # (B, T) int64
         last: flat row of Y for each row's last valid step.  # (B,) int64
         any_valid: (B, 1) bool
     """
@@ -41,13 +40,13 @@ class Compaction:
     any_valid: ir.Value
 
     def compact(self, emit: Emitter, x: ir.Value) -> ir.Value:
-        """(B, T, F) to (T', B, F), valid steps first."""
+        """(B, T, F) to (T, B, F), valid steps first."""
         features = emit.size(x, 2)
         rows = emit.op("Reshape", x, emit.op("Concat", emit.ints(-1), features, axis=0))
         return emit.op("Gather", rows, self.gather, axis=0)
 
     def expand(self, emit: Emitter, y: ir.Value, *, flip: bool) -> ir.Value:
-        """(T', B, U) to (B, T, U), the last valid output repeated; garbage before the first.
+        """(T, B, U) to (B, T, U), the last valid output repeated; garbage before the first.
 
         Args:
             emit: where to write.
@@ -58,25 +57,23 @@ class Compaction:
         return emit.op("Gather", _rows(emit, y), index, axis=0)
 
     def final(self, emit: Emitter, y: ir.Value) -> ir.Value:
-        """(T', B, U) to (B, U): the output of each row's last valid step."""
+        """(T, B, U) to (B, U): the output of each row's last valid step."""
         return emit.op("Gather", _rows(emit, y), self.last, axis=0)
 
 
 def _rows(emit: Emitter, y: ir.Value) -> ir.Value:
-    """(T', B, U) to (T'·B, U)."""
+    """(T, B, U) to (T·B, U)."""
     units = emit.size(y, 2)
     return emit.op("Reshape", y, emit.op("Concat", emit.ints(-1), units, axis=0))
 
 
-def compaction(emit: Emitter, mask: ir.Value, *, backwards: bool, trim: bool) -> Compaction:
+def compaction(emit: Emitter, mask: ir.Value, *, backwards: bool) -> Compaction:
     """Build the index tensors.
 
     Args:
         emit: where to write.
         mask: valid steps in input order.  # (B, T) bool
         backwards: the layer processes the last step first.
-        trim: leave out compacted steps that no row needs; one is left. A length that depends on
-            values, which stops a GPU.
     """
     mask = emit.flip(mask, 1) if backwards else mask
     zero, one = emit.integer(0), emit.integer(1)
@@ -96,9 +93,6 @@ def compaction(emit: Emitter, mask: ir.Value, *, backwards: bool, trim: bool) ->
         order = emit.op("Sub", emit.op("Sub", time, one), order)
     row_column = emit.op("Unsqueeze", rows, emit.ints(1))  # (B, 1)
     flat = emit.op("Add", order, emit.op("Mul", row_column, time))
-    if trim:
-        longest = emit.op("ReduceMax", lengths, keepdims=1)
-        flat = emit.op("Slice", flat, emit.ints(0), emit.op("Max", longest, one), emit.ints(1))
     seen = emit.op("Greater", count, zero)
     reached = emit.op("Max", rank_valid, zero)
     back = emit.op("Add", emit.op("Mul", reached, batch), row_column)

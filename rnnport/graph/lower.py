@@ -17,11 +17,13 @@ from rnnport.graph.lower_compact import lower_compact
 from rnnport.graph.lower_context import lower_context
 from rnnport.graph.lower_custom import lower_custom
 from rnnport.graph.lower_hold import lower_hold
+from rnnport.graph.lower_packed import lower_packed
 from rnnport.graph.lower_pair import can_pair, lower_pair
 from rnnport.graph.lower_plain import lower_plain
 from rnnport.graph.lower_pool import lower_pool
 from rnnport.graph.lower_scan import lower_scan
 from rnnport.graph.lower_step import lower_step
+from rnnport.graph.masking import shorten_masking
 from rnnport.graph.obstacles import obstacle
 from rnnport.graph.scan_captures import carry_captures
 from rnnport.graph.skeleton import CONTEXT, DOMAIN, POOL, Skeleton
@@ -44,6 +46,8 @@ def lower(skeleton: Skeleton, target: str) -> list[LayerReport]:
     Returns:
         How each recurrent layer was lowered, in the order of their first call.
     """
+    if target == "cpu":
+        shorten_masking(skeleton.model.graph)
     _lower_carried(skeleton)
     fuse_chains(skeleton)
     plans = MaskPlans()
@@ -186,20 +190,20 @@ def _lower_one(call: Call) -> Lowered:
         return lower_scan(call, "the mask treats every unit on its own")
     simple = all(cell.kind == "SimpleRNN" for cell in cells)
     # A stream comes step by step, where finding out which steps are valid costs more than it saves.
-    lengths = target == "cpu" and not call.spec.stream
-    if target == "cpu" and simple and not (lengths and call.mask is not None):
+    packs = target == "cpu" and not call.spec.stream
+    if target == "cpu" and simple and not (packs and call.mask is not None):
         return lower_scan(call, "faster than onnxruntime's RNN operator on CPU")
     if call.mask is None:
         return lower_plain(call)
-    if lengths:
-        return lower_compact(call, lengths=True)
+    if packs:
+        return lower_packed(call)
     if len(cells) == 1 and cells[0].kind == "GRU" and holds_state(cells[0]):
         return lower_hold(call)
     if target == "cpu":
-        return lower_compact(call, lengths=True)
+        return lower_packed(call)
     if _needs_hold_it_lacks(call):
         return lower_scan(call, "masked, and the gates do not saturate at 0 and 1")
-    return lower_compact(call, lengths=False)
+    return lower_compact(call)
 
 
 def _needs_hold_it_lacks(call: Call) -> bool:

@@ -8,6 +8,7 @@ import onnx_ir as ir
 from rnnport.graph.call import Call, Lowered, shape_last, shape_outputs
 from rnnport.graph.emit import Emitter
 from rnnport.graph.fused import run_cells
+from rnnport.graph.masking import unmasked
 
 __all__ = ["finish_hold", "held_input", "last_step", "lower_hold", "seen_in_input_order"]
 
@@ -15,7 +16,7 @@ __all__ = ["finish_hold", "held_input", "last_step", "lower_hold", "seen_in_inpu
 def held_input(emit: Emitter, x: ir.Value, mask: ir.Value) -> ir.Value:
     """(B, T, F) to (T, B, F+1): masked steps zeroed, the hold column 1 on them."""
     column = emit.op("Unsqueeze", mask, emit.ints(2))
-    clean = emit.op("Where", column, x, emit.real(0.0))
+    clean = emit.op("Where", column, unmasked(x, mask), emit.real(0.0))
     hold = emit.op("Where", column, emit.real(0.0), emit.real(1.0))
     widened = emit.op("Concat", clean, hold, axis=2)
     return emit.op("Transpose", widened, perm=[1, 0, 2])

@@ -25,7 +25,9 @@ def can_pair(forward: Call, backward: Call) -> bool:
     fusable = fusable and like_directions(one, other, forward.target)
     same = forward.x is backward.x and bool(forward.states) == bool(backward.states)
     masks = forward.mask is None and backward.mask is None
+    # On the CPU packed steps are faster than held ones.
     held = forward.mask is backward.mask and one.kind == "GRU" and holds_state(one)
+    held = held and forward.target != "cpu"
     return alike and fusable and same and (masks or (held and holds_state(other)))
 
 

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from rnnport.artifact.load import Artifact
 from rnnport.errors import InputError
+from rnnport.runtime import quick_run
 from rnnport.runtime.runner import Runner, load
 from rnnport.runtime.session import open_session
 from rnnport.spec import FileRecord, Form, Manifest, Port, Sampling, Streamable
@@ -114,7 +115,8 @@ def test_two_inputs_are_not_bound(pair: Artifact) -> None:
     assert runner._quick is None
 
 
-def test_large_arrays_are_not_bound(lstm_folder: Path) -> None:
+def test_huge_outputs_are_not_bound(lstm_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick_run, "_LARGE", 1 << 16)
     runner = load(lstm_folder, provider="cpu")
     for _ in range(3):
         runner.run(draw(40, 300, 3))

@@ -23,6 +23,8 @@ def can_pair(forward: Call, backward: Call) -> bool:
     alike = alike and (one.peephole is None) == (other.peephole is None)
     fusable = not any(obstacle(cell, forward.target) for cell in (one, other))
     fusable = fusable and like_directions(one, other, forward.target)
+    # There SimpleRNN is faster as a Scan.
+    fusable = fusable and (one.kind != "SimpleRNN" or forward.target != "cpu")
     same = forward.x is backward.x and bool(forward.states) == bool(backward.states)
     masks = forward.mask is None and backward.mask is None
     # On the CPU packed steps are faster than held ones.

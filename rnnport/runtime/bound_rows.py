@@ -23,8 +23,7 @@ class BoundRows:
     """Reads inputs where they lie, writes into its own outputs.
 
     Args:
-        session: an onnxruntime.InferenceSession on the CPU; its run may be called from several
-            threads.
+        sessions: onnxruntime.InferenceSessions of one graph on the CPU; parts take them in turn.
         inputs: of the shapes and dtypes of all runs, C-contiguous, by name.
         outputs: dtype and shape of each by name.
         parts: rows of each part, [start, stop); none for the whole batch.
@@ -32,14 +31,17 @@ class BoundRows:
 
     def __init__(
         self,
-        session: Any,
+        sessions: Sequence[Any],
         inputs: Arrays,
         outputs: Mapping[str, Spec],
         parts: Sequence[tuple[int, int]] = (),
     ) -> None:
         self._outputs = {name: np.empty(shape, dtype) for name, (dtype, shape) in outputs.items()}
         rows = [slice(*part) for part in parts] or [slice(None)]
-        self._parts = [_Part(session, inputs, self._outputs, part) for part in rows]
+        self._parts = [
+            _Part(sessions[k % len(sessions)], inputs, self._outputs, part)
+            for k, part in enumerate(rows)
+        ]
         self._jobs: list[Callable[[], None]] = [part.go for part in self._parts]
         self._unheld = self._holders()
 

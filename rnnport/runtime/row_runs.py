@@ -19,6 +19,9 @@ __all__ = ["RowRuns"]
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 
+# Bytes of a graph that may be open once for every part.
+_SMALL_FILE = 1 << 25
+
 
 class RowRuns:
     """Knows the sessions, and which suits a shape.
@@ -35,26 +38,29 @@ class RowRuns:
     ) -> None:
         self._session, self._open_single = session, open_single
         self._form, self._spread = form, spread
-        self._single: Any = None
+        self._singles: list[Any] = []
+        # Steps of Scans in one session wait for one another in its arena at every operator.
+        self._one_each = bool(form.step_weights.get("Scan")) and form.record.size <= _SMALL_FILE
         self._lock = threading.Lock()
 
     def layout(self, inputs: Arrays) -> Layout:
         """How inputs of these shapes are run."""
         return WHOLE if self._spread.always_whole else self._spread.layout(self._sizes(inputs))
 
-    def session(self, layout: Layout) -> Any:
-        """The session for a layout."""
+    def sessions(self, layout: Layout) -> list[Any]:
+        """One session for all parts of a layout, or one for each."""
         if not layout.one_thread:
-            return self._session
+            return [self._session]
+        count = max(1, len(layout.parts)) if self._one_each else 1
         with self._lock:
-            if self._single is None:
-                self._single = self._open_single()
-            return self._single
+            while len(self._singles) < count:
+                self._singles.append(self._open_single())
+            return self._singles[:count]
 
     def session_for(self, inputs: Arrays) -> Any:
         """The session for a run of the whole batch."""
         layout = self.layout(inputs)
-        return self._session if layout.parts else self.session(layout)
+        return self._session if layout.parts else self.sessions(layout)[0]
 
     def bind(self, inputs: Arrays, outputs: Mapping[str, Spec]) -> BoundRows:
         """Bind a shape.
@@ -64,7 +70,7 @@ class RowRuns:
             outputs: dtype and shape by name.
         """
         layout = self.layout(inputs)
-        return BoundRows(self.session(layout), inputs, outputs, layout.parts)
+        return BoundRows(self.sessions(layout), inputs, outputs, layout.parts)
 
     def outputs(self, inputs: Arrays) -> dict[str, Spec] | None:
         """Dtypes and shapes of the outputs; None where they do not follow from the inputs'."""
@@ -94,7 +100,7 @@ class RowRuns:
         outputs = self.outputs(inputs) if layout.parts else None
         if outputs is None:
             return None
-        bound = BoundRows(self.session(layout), inputs, outputs, layout.parts)
+        bound = BoundRows(self.sessions(layout), inputs, outputs, layout.parts)
         bound.go()
         return bound.outputs()
 

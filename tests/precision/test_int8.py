@@ -82,7 +82,7 @@ def test_operators(made: Made) -> None:
     expected = {
         "masked": {"DynamicQuantizeLSTM": 2},
         "stacked": {"DynamicQuantizeLSTM": 2},
-        "bidirectional": {"DynamicQuantizeLSTM": 2, "GRU": 1},
+        "bidirectional": {"DynamicQuantizeLSTM": 2, "GRU": 2},
         "mixed": {"DynamicQuantizeLSTM": 1, "GRU": 1},
         "gru": {"GRU": 1},
         "simple": {"Scan": 2},

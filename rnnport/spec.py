@@ -174,8 +174,8 @@ class Form(Strict, frozen=True, kw_only=True):
             export saw that a short row, padded on the right with the mask value (of "model" with
             anything where nothing masks), gives what it gives alone.
         op_counts: nodes by op type, subgraphs included.
-        step_weights: numbers in the weights that every step multiplies with, of each node of an
-            operator (LSTM, GRU, RNN, Scan).
+        step_weights: multiplications that a step of one row takes, in each node of an operator
+            (LSTM, GRU, RNN, Scan); where nothing is convolved, as many as it has weights.
     """
 
     record: FileRecord

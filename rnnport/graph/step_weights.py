@@ -1,7 +1,8 @@
-"""How much every step of a graph multiplies with: sizes of its recurrent weights."""
+"""How much a graph multiplies at every step, from the sizes of its recurrent weights."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 
 import onnx_ir as ir
@@ -12,28 +13,33 @@ _OPERATORS = ("LSTM", "GRU", "RNN")
 
 
 def step_weights(model: ir.Model) -> dict[str, list[int]]:
-    """Numbers in the weights of each recurrent operator, and of the body of each Scan.
+    """Multiplications that a step of one row takes in each recurrent operator and body of a Scan.
 
-    Biases and what stands outside of a Scan are left out.
+    As many as there are weights; a convolution uses each of its own at every place. Biases and what
+    stands outside of a Scan are left out.
     """
     found: dict[str, list[int]] = defaultdict(list)
     for node in model.graph:
         if node.op_type in _OPERATORS:
             found[node.op_type].append(sum(_size(value) for value in node.inputs[1:3]))
         elif node.op_type == "Scan":
-            found["Scan"].append(sum(_matrices(node)))
+            found["Scan"].append(_of_body(node.attributes["body"].as_graph()))
     return {op: sizes for op, sizes in sorted(found.items()) if any(sizes)}
 
 
-def _matrices(scan: ir.Node) -> list[int]:
-    """Sizes of the constants of two or more axes that its body reads, each once."""
-    seen = {
-        id(value): value
-        for node in scan.attributes["body"].as_graph().all_nodes()
-        for value in node.inputs
-        if value is not None and value.const_value is not None
-    }
-    return [_size(value) for value in seen.values() if len(value.shape or ()) > 1]
+def _of_body(body: ir.Graph) -> int:
+    seen: dict[int, int] = {}
+    places = max((math.prod(_static(value)[2:]) for value in body.inputs), default=1)
+    for node in body.all_nodes():
+        for value in node.inputs:
+            if value is not None and value.const_value is not None and len(value.shape or ()) > 1:
+                seen[id(value)] = _size(value) * (places if node.op_type == "Conv" else 1)
+    return sum(seen.values())
+
+
+def _static(value: ir.Value) -> list[int]:
+    """A shape with 1 for every size that is open."""
+    return [size if isinstance(size, int) else 1 for size in value.shape or ()]
 
 
 def _size(value: ir.Value | None) -> int:

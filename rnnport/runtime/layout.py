@@ -56,6 +56,8 @@ class Spread:
         self._lstm = by_op.get("LSTM", [])
         self._stepwise = [size for op, sizes in by_op.items() if op != "LSTM" for size in sizes]
         self._weights = sum(self._lstm) + sum(self._stepwise)
+        # A convolution multiplies more often than it has weights, and an embedding less.
+        self._large = min(self._weights, form.record.size // 4) > _LARGE
         ports = [*form.inputs, *form.outputs]
         cut = parts and not mixes_rows and all(port.shape[:1] == ["B"] for port in ports)
         self._threads = threads
@@ -77,7 +79,7 @@ class Spread:
             return WHOLE
         batch = sizes.get("B", 1)
         steps = max((size for letter, size in sizes.items() if letter[:1] == "T"), default=1)
-        rows = batch // (_ROWS if self._weights <= _LARGE else _LARGE_ROWS)
+        rows = batch // (_LARGE_ROWS if self._large else _ROWS)
         work = batch * steps * self._weights // (_PART if steps >= _SHORT else _SHORT_PART)
         count = min(self._threads, rows, work)
         if self._cuts and count > 1:

@@ -16,10 +16,15 @@ GRU = {"GRU": [73_728]}
 LSTM = {"LSTM": [98_304]}
 
 
-def form(weights: dict[str, list[int]], *, ports: Any = (["B", "T", 64], ["B", "T", 128])) -> Form:
+def form(
+    weights: dict[str, list[int]],
+    *,
+    ports: Any = (["B", "T", 64], ["B", "T", 128]),
+    size: int = 1 << 30,
+) -> Form:
     x, y = ports
     return Form(
-        record=FileRecord(file="model.onnx", size=1, sha256=""),
+        record=FileRecord(file="model.onnx", size=size, sha256=""),
         inputs=[Port(name="x", dtype="float32", shape=x)],
         outputs=[Port(name="y", dtype="float32", shape=y)],
         step_weights=weights,
@@ -27,7 +32,7 @@ def form(weights: dict[str, list[int]], *, ports: Any = (["B", "T", 64], ["B", "
 
 
 def spread(weights: dict[str, list[int]], threads: int = 2, **options: Any) -> Spread:
-    given_form = form(weights, **({"ports": options.pop("ports")} if "ports" in options else {}))
+    given_form = form(weights, **{k: options.pop(k) for k in ("ports", "size") if k in options})
     return Spread(given_form, threads, mixes_rows=options.pop("mixes_rows", False), **options)
 
 
@@ -58,6 +63,8 @@ def test_weights_beyond_a_cores_cache_ask_for_more_rows() -> None:
     large = spread({"GRU": [1_179_648]})
     assert large.layout({"B": 8, "T": 100}) == WHOLE
     assert len(large.layout({"B": 32, "T": 100}).parts) == 2
+    convolved = spread({"Scan": [1_179_648]}, size=10_000)
+    assert len(convolved.layout({"B": 8, "T": 100}).parts) == 2
 
 
 def test_rows_that_influence_one_another_stay_together() -> None:

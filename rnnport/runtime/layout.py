@@ -19,7 +19,7 @@ __all__ = ["WHOLE", "Layout", "Spread"]
 # weights that this is true of; …
 _ONE_THREAD, _ONE_THREAD_LSTM, _ONE_THREAD_WEIGHTS = 900_000, 100_000, 200_000
 # … those of a part that gains more than handing it over costs; a few steps give less to gain, …
-_PART, _SHORT_PART, _SHORT = 5_000_000, 20_000_000, 8
+_PART, _SHORT_PART, _SHORT = 5_000_000, 20_000_000, 4
 # … rows of a part, and rows where the weights do not stay in a core's cache and every part reads
 # them anew.
 _ROWS, _LARGE_ROWS, _LARGE = 4, 16, 500_000

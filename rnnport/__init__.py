@@ -1,7 +1,7 @@
 """Trained Keras recurrent networks to ONNX: proven equal, on fused kernels, with explicit states.
 
-Public API: `export` (needs the `export` extra), `open`, `verify`, `load`. Importing rnnport imports
-neither TensorFlow nor onnxruntime; each is loaded by the call that needs it.
+Public API: `export` (needs the `export` extra), `open`, `verify`, `load`, `tune`. Importing rnnport
+imports neither TensorFlow nor onnxruntime; each is loaded by the call that needs it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,19 @@ if TYPE_CHECKING:
     from rnnport.exporting import Progress
     from rnnport.parity.report import ParityReport
     from rnnport.runtime.runner import Runner
+    from rnnport.tuning_report import TuneReport
 
-__all__ = ["Generate", "RnnportError", "__version__", "errors", "export", "load", "open", "verify"]
+__all__ = [
+    "Generate",
+    "RnnportError",
+    "__version__",
+    "errors",
+    "export",
+    "load",
+    "open",
+    "tune",
+    "verify",
+]
 
 _TARGETS = ("portable", "cpu", "cuda", "openvino")
 _OPSETS = (18,)
@@ -261,6 +272,55 @@ def verify(
     if report is not None:
         write_report(found, report)
     return found
+
+
+def tune(
+    folder: str | os.PathLike[str],
+    *,
+    batch: Sequence[int] = (1, 8, 32),
+    time: Sequence[int] = (1, 20, 100),
+    threads: int | None = None,
+    seconds: float = 0.3,
+    out: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> TuneReport:
+    """Measure on this machine how an artifact runs fastest on the CPU, and keep that.
+
+    At every size: the whole batch on all threads, one thread, parts of the batch side by side. For
+    every recurrent layer that has both: the fused operator and a Scan, in model.onnx and, step by
+    step, in stream.onnx (needs the `export` extra). Contenders take turns; one replaces what is
+    there only if it is faster by more than 3 %, twice. Outputs stay the same to 1e-6, and the tuned
+    artifact passes its own verification before it takes the old one's place.
+
+    Args:
+        folder: the artifact.
+        batch: batch sizes B it shall be fast at; where the model takes one alone, that one.
+        time: lengths T; likewise.
+        threads: to use, as `load(threads=)` will say; as many as there are processors where None.
+        seconds: for each candidate and size.
+        out: a new folder for the tuned artifact; the old one's place where None.
+        progress: called with a stage's name and the fraction done.
+
+    Returns:
+        What was tried and kept; nothing was written where its `changed` is False.
+
+    Raises:
+        UsageError: sizes, threads or seconds that make no sense, or sizes the model does not take.
+        ArtifactDamaged: a file is missing, changed or foreign.
+        ParityError: the tuned artifact fails its verification; the old one stays.
+        SaveFailed, ArtifactExists: the folder cannot be written.
+    """
+    from rnnport.tuning import tune as run_tune
+
+    return run_tune(
+        folder,
+        batch=batch,
+        time=time,
+        threads=threads,
+        seconds=seconds,
+        out=out,
+        progress=progress,
+    )
 
 
 def _refuse_half(model: Any, encoder: Any, decoder: Any) -> None:

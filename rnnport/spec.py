@@ -28,6 +28,7 @@ __all__ = [
     "Streamable",
     "Structure",
     "StructureKind",
+    "Tuned",
 ]
 
 SCHEMA_VERSION = 1
@@ -293,6 +294,28 @@ class Paid(Strict, frozen=True, kw_only=True):
     rule: Literal["argmax", "half", ""] = ""
 
 
+class Tuned(Strict, frozen=True, kw_only=True):
+    """How runs of about these sizes are spread over the cores, as `rnnport tune` measured it.
+
+    Attributes:
+        batch: B.
+        time: T; 1 where no axis is a time.
+        threads: as many as there were to use; it holds for runners with as many.
+        parts: parts of the batch that run side by side; 1 for the whole batch.
+        one_thread: each part runs on one thread.
+        before_us: median of a run before tuning, in microseconds.
+        after_us: likewise after.
+    """
+
+    batch: int
+    time: int
+    threads: int
+    parts: int = 1
+    one_thread: bool = False
+    before_us: float
+    after_us: float
+
+
 class Generate(Strict, frozen=True, kw_only=True):
     """What generate.onnx shall do; `rnnport.export(…, generate=Generate(…))`.
 
@@ -346,6 +369,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
         mixes_rows: whether rows of a batch influence one another: in TensorFlow as well, or in int8
             by the scale that they share.
         paid: what a precision other than float32 costs, by output; empty for float32.
+        tuned: what `rnnport tune` measured for form "model".
     """
 
     schema: int = SCHEMA_VERSION
@@ -369,3 +393,4 @@ class Manifest(Strict, frozen=True, kw_only=True):
     parity: list[Check] = []
     mixes_rows: bool = False
     paid: list[Paid] = []
+    tuned: list[Tuned] = []

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnport.cli.options import Folder, Json, ProviderName
+from rnnport.cli.options import Folder, Json, ProviderName, sizes
 from rnnport.cli.outcome import outcome, print_json
-from rnnport.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from rnnport.runtime.benchmark import BenchReport, BenchRow, Timing
 
-__all__ = ["bench"]
+__all__ = ["bench", "duration"]
 
 
 def bench(
@@ -43,7 +42,7 @@ def bench(
         from rnnport.parity.machine import machine, versions_here
         from rnnport.runtime.benchmark import benchmark
 
-        batches, times = _sizes("--batch", batch), _sizes("--time", time)
+        batches, times = sizes("--batch", batch), sizes("--time", time)
         artifact = rnnport.open(folder)
         with progress(shown=not as_json) as told:
             found = benchmark(
@@ -63,14 +62,6 @@ def bench(
         _show(name, found, around)
 
 
-def _sizes(option: str, text: str) -> list[int]:
-    try:
-        return [int(word) for word in text.split(",")]
-    except ValueError as error:
-        expected = "whole numbers from 1 up with commas between"
-        raise UsageError.of(option, repr(text), expected, f"{option} 1,8,32, say") from error
-
-
 def _show(name: str, found: BenchReport, around: dict[str, dict[str, str]]) -> None:
     from rich.text import Text
 
@@ -86,7 +77,7 @@ def _show(name: str, found: BenchReport, around: dict[str, dict[str, str]]) -> N
         facts(
             {
                 "load": _spread(found.load),
-                "first run": _duration(found.first_run),
+                "first run": duration(found.first_run),
                 "memory": ", ".join(f"{key} {_size(size)}" for key, size in memory.items()),
                 "machine": "{processor}, {cores} cores, {system}".format(**around["machine"]),
                 "versions": ", ".join(f"{k} {v}" for k, v in around["versions"].items()),
@@ -107,19 +98,20 @@ def _rows_table(rows: list[BenchRow]) -> Table:
         if row.timing is None:
             table.add_row(row.form, *size, "–", "", f"refused: {row.note}")
             continue
-        low, high = _duration(row.timing.low), _duration(row.timing.high)
+        low, high = duration(row.timing.low), duration(row.timing.high)
         unit = "sequences" if row.form == "generate" else "steps"
         rate = f"{row.rate:,.0f} {unit}" if row.rate >= 10 else f"{row.rate:.2g} {unit}"
-        table.add_row(row.form, *size, _duration(row.timing.median), f"{low} … {high}", rate)
+        table.add_row(row.form, *size, duration(row.timing.median), f"{low} … {high}", rate)
     return table
 
 
 def _spread(timing: Timing) -> str:
-    low, high = _duration(timing.low), _duration(timing.high)
-    return f"{_duration(timing.median)} [{low} … {high}]"
+    low, high = duration(timing.low), duration(timing.high)
+    return f"{duration(timing.median)} [{low} … {high}]"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """In s, ms or µs."""
     if seconds >= 1:
         return f"{seconds:.2f} s"
     return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"

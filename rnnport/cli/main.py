@@ -13,6 +13,7 @@ from rnnport.cli.inspect import inspect
 from rnnport.cli.outcome import EXIT_CODES
 from rnnport.cli.run import run
 from rnnport.cli.stream import stream
+from rnnport.cli.tune import tune
 from rnnport.cli.verify import verify
 
 __all__ = ["app", "main"]
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (export, inspect, verify, run, stream, generate, bench):
+for _command in (export, inspect, verify, run, stream, generate, bench, tune):
     app.command(epilog=EXIT_CODES)(_command)
 
 

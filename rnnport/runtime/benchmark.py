@@ -16,7 +16,7 @@ from rnnport.runtime.memory import peak_bytes, resident_bytes
 from rnnport.runtime.runner import load
 from rnnport.runtime.stream_checks import check_count
 
-__all__ = ["BenchReport", "BenchRow", "Timing", "benchmark"]
+__all__ = ["BenchReport", "BenchRow", "Timing", "benchmark", "check_sizes"]
 
 LOADS = 3
 LEAST, MOST = 5, 2_000  # calls of one row
@@ -107,7 +107,7 @@ def benchmark(
         ArtifactDamaged: the folder is not as rnnport wrote it.
         ProviderUnavailable: the provider cannot run here; says what is missing.
     """
-    _check(batches, times, seconds)
+    check_sizes(batches, times, seconds)
     artifact = out if isinstance(out, Artifact) else open_artifact(out)
     memory = {"before": resident_bytes()}
     runner = load(artifact, provider=provider, threads=threads)
@@ -125,7 +125,12 @@ def benchmark(
     return BenchReport(runner.provider, threads, again, first, known, rows)
 
 
-def _check(batches: Sequence[int], times: Sequence[int], seconds: float) -> None:
+def check_sizes(batches: Sequence[int], times: Sequence[int], seconds: float) -> None:
+    """Refuse sizes and seconds that make no sense.
+
+    Raises:
+        UsageError: none given, below 1, or no time to measure in.
+    """
     for subject, sizes in (("batch", batches), ("time", times)):
         if not sizes:
             raise UsageError.of(subject, "nothing", "sizes from 1 up", "give at least one")

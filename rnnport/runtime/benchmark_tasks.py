@@ -13,7 +13,7 @@ from rnnport.runtime.stream_plan import STREAM, StreamPlan
 from rnnport.samples import draw
 from rnnport.spec import Port
 
-__all__ = ["Call", "Task", "every_task"]
+__all__ = ["Call", "Task", "every_task", "run_sizes"]
 
 Call = Callable[[], Any]
 
@@ -50,18 +50,31 @@ def every_task(
         batches: wishes for B.
         times: wishes for T.
     """
-    form = artifact.manifest.forms["model"]
-    others = _other_sizes(artifact, form.inputs)
-    letters = _time_letters(form.inputs)
-    lengths = times if letters else [_length(form.inputs)]
-    for batch in _batches(form.inputs, batches):
-        for length in lengths:
-            sizes = {**others, **_sizes(letters, batch, length)}
-            yield Task("run", batch, length, _running(runner, form.inputs, sizes))
+    ports = artifact.manifest.forms["model"].inputs
+    for batch, length, sizes in run_sizes(artifact, batches, times):
+        yield Task("run", batch, length, _running(runner, ports, sizes))
     if STREAM in artifact.manifest.forms:
         yield from _stream_tasks(artifact, runner, batches)
     if artifact.manifest.generate is not None:
         yield from _generate_tasks(artifact, runner, batches, times)
+
+
+def run_sizes(
+    artifact: Artifact, batches: Sequence[int], times: Sequence[int]
+) -> Iterator[tuple[int, int | None, dict[str, int]]]:
+    """B, T (None where no axis is a time) and all letters' sizes, for every size the model takes.
+
+    Args:
+        artifact: whose form "model" is meant.
+        batches: wishes for B.
+        times: wishes for T.
+    """
+    ports = artifact.manifest.forms["model"].inputs
+    others = _other_sizes(artifact, ports)
+    letters = _time_letters(ports)
+    for batch in _batches(ports, batches):
+        for length in times if letters else [_length(ports)]:
+            yield batch, length, {**others, **_sizes(letters, batch, length)}
 
 
 def _running(runner: Runner, ports: Sequence[Port], sizes: Mapping[str, int]) -> Callable[[], Call]:

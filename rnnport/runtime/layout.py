@@ -8,12 +8,13 @@ side, each on one thread, once there is enough of it. Measured in docs/performan
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rnnport.spec import Form
+from rnnport.spec import Form, Tuned
 
-__all__ = ["WHOLE", "Layout", "Spread"]
+__all__ = ["WHOLE", "Layout", "Spread", "cut", "steps_of"]
 
 # Multiplications of a layer below which its step is faster on one thread, those of an LSTM, and
 # weights that this is true of; …
@@ -48,10 +49,15 @@ class Spread:
         form: the graph.
         threads: how many there are to use.
         mixes_rows: rows of a batch influence one another.
-        parts: whether a batch may be cut at all.
+        tuned: measured layouts, for sizes near those that were measured.
+
+    Attributes:
+        may_cut: whether a batch may be cut at all.
     """
 
-    def __init__(self, form: Form, threads: int, *, mixes_rows: bool, parts: bool = True) -> None:
+    def __init__(
+        self, form: Form, threads: int, *, mixes_rows: bool, tuned: Sequence[Tuned] = ()
+    ) -> None:
         by_op = form.step_weights
         self._lstm = by_op.get("LSTM", [])
         self._stepwise = [size for op, sizes in by_op.items() if op != "LSTM" for size in sizes]
@@ -59,15 +65,17 @@ class Spread:
         # A convolution multiplies more often than it has weights, and an embedding less.
         self._large = min(self._weights, form.record.size // 4) > _LARGE
         ports = [*form.inputs, *form.outputs]
-        cut = parts and not mixes_rows and all(port.shape[:1] == ["B"] for port in ports)
+        apart = not mixes_rows and all(port.shape[:1] == ["B"] for port in ports)
+        self.may_cut = threads > 1 and apart
+        self._tuned = [point for point in tuned if point.threads == threads]
         self._threads = threads
         self._small = threads > 1 and 0 < max(self._each(), default=0) <= _ONE_THREAD_WEIGHTS
-        self._cuts = threads > 1 and cut and sum(self._stepwise) >= max(1, sum(self._lstm))
+        self._cuts = self.may_cut and sum(self._stepwise) >= max(1, sum(self._lstm))
 
     @property
     def always_whole(self) -> bool:
         """Whether there is nothing to choose."""
-        return not (self._small or self._cuts)
+        return not (self._small or self._cuts or self._tuned)
 
     def layout(self, sizes: Mapping[str, int]) -> Layout:
         """The layout for these sizes.
@@ -78,13 +86,33 @@ class Spread:
         if self.always_whole:
             return WHOLE
         batch = sizes.get("B", 1)
-        steps = max((size for letter, size in sizes.items() if letter[:1] == "T"), default=1)
+        steps = steps_of(sizes)
+        if (point := self._nearest(batch, steps)) is not None:
+            return self._as_tuned(point, batch)
         rows = batch // (_LARGE_ROWS if self._large else _ROWS)
         work = batch * steps * self._weights // (_PART if steps >= _SHORT else _SHORT_PART)
         count = min(self._threads, rows, work)
         if self._cuts and count > 1:
-            return Layout(_cut(batch, count), one_thread=True)
+            return Layout(cut(batch, count), one_thread=True)
         return Layout(one_thread=self._small and self._light(batch))
+
+    def is_tuned(self, sizes: Mapping[str, int]) -> bool:
+        """Whether a measured layout is used for these sizes."""
+        return self._nearest(sizes.get("B", 1), steps_of(sizes)) is not None
+
+    def _nearest(self, batch: int, steps: int) -> Tuned | None:
+        """The measured sizes nearest to these; None where none are within a factor of two."""
+
+        def away(point: Tuned) -> tuple[float, float]:
+            distances = abs(math.log2(batch / point.batch)), abs(math.log2(steps / point.time))
+            return max(distances), sum(distances)
+
+        nearest = min(self._tuned, key=away, default=None)
+        return nearest if nearest is not None and away(nearest)[0] <= 1 else None
+
+    def _as_tuned(self, point: Tuned, batch: int) -> Layout:
+        count = min(point.parts, batch) if self.may_cut else 1
+        return Layout(cut(batch, count) if count > 1 else (), one_thread=point.one_thread)
 
     def _each(self) -> list[int]:
         return [*self._lstm, *self._stepwise]
@@ -95,7 +123,12 @@ class Spread:
         return lstm and batch * max(self._stepwise, default=0) <= _ONE_THREAD
 
 
-def _cut(batch: int, count: int) -> tuple[tuple[int, int], ...]:
-    """As even as may be."""
+def steps_of(sizes: Mapping[str, int]) -> int:
+    """The longest time T of a run; 1 where no axis is one."""
+    return max((size for letter, size in sizes.items() if letter[:1] == "T"), default=1)
+
+
+def cut(batch: int, count: int) -> tuple[tuple[int, int], ...]:
+    """Rows of each of so many parts, as even as may be."""
     ends = [batch * k // count for k in range(count + 1)]
     return tuple(itertools.pairwise(ends))

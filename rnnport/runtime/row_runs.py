@@ -62,14 +62,17 @@ class RowRuns:
         layout = self.layout(inputs)
         return self._session if layout.parts else self.sessions(layout)[0]
 
-    def bind(self, inputs: Arrays, outputs: Mapping[str, Spec]) -> BoundRows:
+    def bind(
+        self, inputs: Arrays, outputs: Mapping[str, Spec], layout: Layout | None = None
+    ) -> BoundRows:
         """Bind a shape.
 
         Args:
             inputs: all of them, C-contiguous.
             outputs: dtype and shape by name.
+            layout: in place of the one that suits the sizes.
         """
-        layout = self.layout(inputs)
+        layout = layout or self.layout(inputs)
         return BoundRows(self.sessions(layout), inputs, outputs, layout.parts)
 
     def outputs(self, inputs: Arrays) -> dict[str, Spec] | None:

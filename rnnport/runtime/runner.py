@@ -195,7 +195,8 @@ class Runner(Generation):
 
     def _row_runs(self) -> RowRuns:
         path, threads = self._artifact.forms[_FORM], self._threads or cores()
-        spread = Spread(self._form, threads, mixes_rows=self.manifest.mixes_rows)
+        facts = self.manifest
+        spread = Spread(self._form, threads, mixes_rows=facts.mixes_rows, tuned=facts.tuned)
         single = partial(open_session, path, self.provider, 1, spin=self._spin)
         return RowRuns(self._session, single, self._form, spread)
 

@@ -69,7 +69,6 @@ def test_weights_beyond_a_cores_cache_ask_for_more_rows() -> None:
 
 def test_rows_that_influence_one_another_stay_together() -> None:
     assert not spread(GRU, mixes_rows=True).layout({"B": 128, "T": 100}).parts
-    assert not spread(GRU, parts=False).layout({"B": 128, "T": 100}).parts
 
 
 @pytest.mark.parametrize("ports", [(["T", "B", 3], ["B", 4]), (["B", 3], [1, 4])])

@@ -1,0 +1,189 @@
+"""Graphs of an artifact with layers switched, in a folder of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from rnnport.artifact.golden import read_golden
+from rnnport.artifact.load import Artifact
+from rnnport.artifact.manifest import record
+from rnnport.parity.subject import run_form
+from rnnport.spec import Form, LayerReport
+
+if TYPE_CHECKING:
+    from rnnport.graph.retune import Switch
+
+__all__ = ["SAME", "Graphs", "Variant", "retold"]
+
+# Of the largest magnitude, or of 1: what a switched graph may differ by.
+SAME = 1e-6
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A graph.
+
+    Attributes:
+        path: the file; data beside it.
+        form: what it is.
+        switched: layers that were switched, to what.
+    """
+
+    path: Path
+    form: Form
+    switched: tuple[tuple[str, str], ...] = ()
+
+
+class Graphs:
+    """The best graphs so far, and what could be tried.
+
+    Args:
+        artifact: where it all began.
+        folder: for files.
+
+    Attributes:
+        notes: what cannot be tried, and why.
+    """
+
+    def __init__(self, artifact: Artifact, folder: Path) -> None:
+        self._artifact, self._folder = artifact, folder
+        forms = artifact.manifest.forms
+        self._best = {name: Variant(artifact.forms[name], form) for name, form in forms.items()}
+        self._count = 0
+        self.notes: list[str] = []
+        self._retune = self._tools()
+
+    def best(self, name: str) -> Variant:
+        """The graph of a form that is fastest so far."""
+        return self._best[name]
+
+    def keep(self, name: str, variant: Variant) -> None:
+        """Make a variant the best."""
+        self._best[name] = variant
+
+    @property
+    def changed(self) -> dict[str, Variant]:
+        """Forms whose graphs were switched."""
+        return {name: variant for name, variant in self._best.items() if variant.switched}
+
+    def switches(self, name: str) -> Sequence[Switch]:
+        """Layers of a form that can be switched; none where there is no such form."""
+        if self._retune is None or name not in self._best:
+            return []
+        return list(self._retune.switches(_load(self._best[name].path)))
+
+    def switched(self, name: str, wish: Switch) -> Variant | None:
+        """The best graph with one layer switched; None where outputs do not stay the same."""
+        from rnnport.graph.finish import count_ops, write_onnx
+        from rnnport.graph.step_weights import step_weights
+
+        assert self._retune is not None
+        base = self._best[name]
+        self._count += 1
+        place = self._folder / str(self._count)
+        place.mkdir()
+        model = _load(base.path)
+        self._retune.switch(model, wish)
+        switched = (*base.switched, (wish.layer, wish.then))
+        _tell(model, self._artifact.manifest.layers, switched)
+        path = place / base.form.record.file
+        data = write_onnx(model, path)
+        form = msgspec.structs.replace(
+            base.form,
+            record=record(path),
+            data=[record(d) for d in data],
+            op_counts=count_ops(model),
+            step_weights=step_weights(model),
+        )
+        variant = Variant(path, form, switched)
+        if name == "model" and not self._same(base, variant):
+            self.notes.append(f"{wish.layer} as {wish.then}: outputs differ by more than {SAME:g}")
+            return None
+        return variant
+
+    def names(self, name: str) -> set[str]:
+        """Values in the best graph of a form."""
+        return names_in(_load(self._best[name].path))
+
+    def _same(self, one: Variant, other: Variant) -> bool:
+        """Whether both give the same outputs on every golden case."""
+        golden = self._artifact.path / self._artifact.manifest.golden.file
+        runs = [run_form(v.path, v.form) for v in (one, other)]
+        for case in read_golden(golden):
+            given = {port.name: case.inputs[port.name] for port in one.form.inputs}
+            expected, received = (run(given) for run in runs)
+            if not all(_close(expected[name], received[name]) for name in expected):
+                return False
+        return True
+
+    def _tools(self) -> Any:
+        if self._artifact.manifest.precision != "float32":
+            self.notes.append(f"{self._artifact.manifest.precision}: layers stay as they are")
+            return None
+        try:
+            from rnnport.graph import retune
+        except ModuleNotFoundError as error:
+            said = f"layers stay as they are: {error.name} is not installed"
+            self.notes.append(f"{said}; pip install 'rnnport[export]'")
+            return None
+        return retune
+
+
+def _close(one: Any, other: Any) -> bool:
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    if one.dtype.kind != "f":
+        return bool(np.array_equal(one, other))
+    finite = np.isfinite(one)
+    if not np.array_equal(finite, np.isfinite(other)):
+        return False
+    largest = max(1.0, float(np.abs(one[finite]).max(initial=0.0)))
+    return float(np.abs(one[finite] - other[finite]).max(initial=0.0)) <= SAME * largest
+
+
+def _load(path: Path) -> Any:
+    import onnx_ir as ir
+
+    model = ir.load(path)
+    ir.external_data.load_to_model(model)
+    return model
+
+
+def _tell(model: Any, layers: Sequence[LayerReport], switched: Sequence[tuple[str, str]]) -> None:
+    """Bring what the graph says about itself up to date."""
+    if "rnnport.layers" in model.metadata_props:
+        told = msgspec.json.encode(retold(layers, switched, names_in(model))).decode()
+        model.metadata_props["rnnport.layers"] = told
+
+
+def names_in(model: Any) -> set[str]:
+    """Names of all values that nodes of the main graph make."""
+    return {str(value.name) for node in model.graph for value in node.outputs}
+
+
+def retold(
+    layers: Sequence[LayerReport], switched: Sequence[tuple[str, str]], names: set[str]
+) -> list[LayerReport]:
+    """Layer reports after switching.
+
+    Args:
+        layers: before.
+        switched: layer to its operator.
+        names: values that there are.
+    """
+    then = dict(switched)
+    return [
+        msgspec.structs.replace(
+            layer,
+            lowering=then.get(layer.name, layer.lowering),
+            reason="tuned by measurement" if layer.name in then else layer.reason,
+            value=layer.value if layer.value in names else "",
+        )
+        for layer in layers
+    ]

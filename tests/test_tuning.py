@@ -1,0 +1,303 @@
+"""`rnnport.tune`: whichever candidate wins, outputs stay and the artifact stays whole.
+
+No time is measured here: races are decided beforehand, so that every candidate gets to win.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import rnnport
+from rnnport import tuning_writing
+from rnnport.cli.main import app
+from rnnport.errors import ParityError, UsageError
+from rnnport.runtime.layout import Layout, Spread
+from rnnport.runtime.layout_runs import layouts, named
+from rnnport.runtime.racing import race
+from rnnport.spec import Tuned
+from rnnport.tuning import tune
+
+Wins = Callable[[str], bool]
+
+
+def decided(wins: Wins) -> Any:
+    """A race in which names that win take half the time of others; every call is made once."""
+
+    def run(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
+        for call in calls.values():
+            call()
+        return {name: 1e-4 if wins(name) else 2e-4 for name in calls}
+
+    return run
+
+
+def then_wins(name: str) -> bool:
+    return name.startswith("then")
+
+
+def layout_wins(layout: str) -> Wins:
+    return lambda name: name in (layout, "after")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Artifacts by name, each exported once; nobody may change them."""
+    folder, known = tmp_path_factory.mktemp("tuning"), set()
+    layers = {
+        "gru": [keras.layers.GRU(5, return_sequences=True), keras.layers.GRU(4)],
+        "simple": [keras.layers.SimpleRNN(5, return_sequences=True), keras.layers.Dense(2)],
+        "dense": [keras.layers.Dense(3)],
+    }
+
+    def make(name: str) -> Path:
+        if name not in known:
+            keras.utils.set_random_seed(3)
+            model = keras.Sequential([keras.Input((None, 3)), *layers[name]], name=name)
+            rnnport.export(model, folder / name, target="cpu")
+            known.add(name)
+        return folder / name
+
+    return make
+
+
+@pytest.fixture
+def copy(made: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
+    def make(name: str) -> Path:
+        return Path(shutil.copytree(made(name), tmp_path / name))
+
+    return make
+
+
+def outputs(folder: Path, *shape: int, threads: int = 2) -> Any:
+    x = np.random.default_rng(7).standard_normal(shape).astype(np.float32)
+    return rnnport.load(folder, provider="cpu", threads=threads).run(x)
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def counts(folder: Path, form: str = "model") -> dict[str, int]:
+    return rnnport.open(folder).manifest.forms[form].op_counts
+
+
+SHAPES = [(1, 1, 3), (2, 9, 3), (5, 33, 3)]
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "layer"),
+    [("gru", "GRU", "Scan", "gru"), ("simple", "Scan", "RNN", "simple_rnn")],
+)
+def test_layers_are_switched(
+    name: str, before: str, after: str, layer: str, copy: Callable[[str], Path], made: Any
+) -> None:
+    folder = copy(name)
+    count = counts(folder)[before]
+    report = tune(folder, batch=[1, 2], time=[4], threads=2, race=decided(then_wins))
+    both = [one for one in report.switched if one.form == "model"]
+    assert [(one.now, one.then, one.gain) for one in both] == [(before, after, 2.0)] * count
+    assert any(one.form == "stream" for one in report.switched)
+    for form in ("model", "stream"):
+        assert counts(folder, form).get(before, 0) == 0
+        assert counts(folder, form)[after] == count
+    for shape in SHAPES:
+        expected, received = outputs(made(name), *shape), outputs(folder, *shape)
+        assert np.abs(expected - received).max() <= 1e-6 * max(1.0, np.abs(expected).max())
+    manifest = rnnport.open(folder).manifest
+    row = next(one for one in manifest.layers if one.name == layer)
+    assert (row.lowering, row.reason) == (after, "tuned by measurement")
+    assert after in manifest.forms["model"].step_weights
+    report = rnnport.verify(folder, provider="cpu")
+    assert report.passed
+    assert any(check.kind == "streaming" for check in report.checks)
+
+
+def test_one_layer_of_two(copy: Callable[[str], Path]) -> None:
+    """Of two candidates one wins its first race alone, and loses the second."""
+    folder, races = copy("gru"), []
+
+    def run(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
+        if any(name.startswith("now") for name in calls):
+            races.append(sorted(calls))
+        lucky = len(races) in (1, 2, 3)
+        return {n: 1e-4 if lucky and then_wins(n) else 2e-4 for n in calls}
+
+    report = tune(folder, batch=[1], time=[4], threads=1, race=run)
+    assert [(one.form, one.then) for one in report.switched] == [("model", "Scan")]
+    assert counts(folder) == counts(folder) | {"GRU": 1, "Scan": 1}
+    assert counts(folder, "stream")["GRU"] == 2
+    assert rnnport.verify(folder, provider="cpu").passed
+
+
+@pytest.mark.parametrize("layout", ["whole batch", "one thread", "2 parts"])
+def test_layouts_are_written_and_used(layout: str, copy: Callable[[str], Path], made: Any) -> None:
+    folder = copy("gru")
+    report = tune(folder, batch=[8], time=[20], threads=2, race=decided(layout_wins(layout)))
+    assert [row.layout for row in report.kept] == [layout]
+    assert not report.switched
+    runner = rnnport.load(folder, provider="cpu", threads=2)
+    assert runner._rows is not None
+    used = runner._rows.layout({runner.input_names[0]: np.zeros((9, 30, 3))})
+    assert named(used) == layout
+    for shape in SHAPES:
+        np.testing.assert_allclose(outputs(folder, *shape), outputs(made("gru"), *shape), atol=1e-6)
+    assert rnnport.verify(folder, provider="cpu").passed
+
+
+def test_nothing_to_gain_leaves_the_folder_untouched(copy: Callable[[str], Path]) -> None:
+    folder = copy("gru")
+    before = bytes_of(folder)
+    report = tune(folder, batch=[1, 3], time=[2], threads=2, race=decided(lambda name: True))
+    assert not report.changed
+    assert len(report.kept) == 2
+    assert bytes_of(folder) == before
+
+
+def test_another_folder(copy: Callable[[str], Path], tmp_path: Path) -> None:
+    folder, out = copy("simple"), tmp_path / "tuned"
+    before = bytes_of(folder)
+    tune(folder, batch=[1], time=[4], threads=2, race=decided(then_wins), out=out)
+    assert bytes_of(folder) == before
+    assert counts(out)["RNN"] == 1
+    assert {p.name for p in tmp_path.iterdir()} == {"simple", "tuned"}
+
+
+def test_tuning_twice_adds_sizes(copy: Callable[[str], Path]) -> None:
+    folder = copy("gru")
+    for time in (20, 400):
+        tune(folder, batch=[8], time=[time], threads=2, race=decided(layout_wins("whole batch")))
+        tune(folder, batch=[8], time=[time], threads=2, race=decided(layout_wins("2 parts")))
+    points = rnnport.open(folder).manifest.tuned
+    assert {(p.batch, p.time, p.parts) for p in points} == {(8, 20, 2), (8, 400, 2)}
+
+
+def test_a_model_without_recurrent_layers(copy: Callable[[str], Path]) -> None:
+    report = tune(copy("dense"), batch=[4], time=[4], threads=2, race=decided(then_wins))
+    assert not report.switched
+
+
+def test_what_fails_its_verification_changes_nothing(
+    copy: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy("gru")
+    before = bytes_of(folder)
+    verified = rnnport.verify(folder, provider="cpu")
+    bad = [check for check in verified.checks if check.kind == "shapes"][:1]
+
+    class Failed:
+        checks = tuple(
+            type(c)(**{f: getattr(c, f) for f in c.__struct_fields__} | {"passed": False})
+            for c in bad
+        )
+
+    monkeypatch.setattr(tuning_writing, "verify", lambda *args, **kwargs: Failed)
+    with pytest.raises(ParityError, match="tuned artifact"):
+        tune(folder, batch=[1], time=[4], threads=2, race=decided(then_wins))
+    assert bytes_of(folder) == before
+    assert {p.name for p in tmp_path.iterdir()} == {"gru"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"batch": [0]}, "batch"),
+        ({"time": []}, "time"),
+        ({"threads": 0}, "threads"),
+        ({"seconds": 0.0}, "seconds"),
+    ],
+)
+def test_bad_input(given: dict[str, Any], said: str, made: Callable[[str], Path]) -> None:
+    with pytest.raises(UsageError, match=said):
+        tune(made("gru"), **given)
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such folder"):
+        rnnport.tune(tmp_path / "none")
+
+
+def test_without_graph_libraries(
+    copy: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Layouts alone, and it says so."""
+    import sys
+
+    monkeypatch.setitem(sys.modules, "rnnport.graph.retune", None)
+    monkeypatch.delattr("rnnport.graph.retune", raising=False)
+    report = tune(copy("gru"), batch=[8], time=[20], threads=2, race=decided(then_wins))
+    assert not report.switched
+    assert "pip install 'rnnport[export]'" in report.notes[0]
+
+
+def test_measured_points_hold_near_their_sizes(made: Callable[[str], Path]) -> None:
+    form = rnnport.open(made("gru")).manifest.forms["model"]
+    near = Tuned(batch=8, time=100, threads=2, parts=2, one_thread=True, before_us=2, after_us=1)
+    far = Tuned(batch=64, time=100, threads=2, before_us=2, after_us=1)
+    other = Tuned(batch=8, time=100, threads=4, parts=4, before_us=2, after_us=1)
+    spread = Spread(form, 2, mixes_rows=False, tuned=[near, far, other])
+    rule = Spread(form, 2, mixes_rows=False)
+    cases = {(8, 100): 2, (5, 170): 2, (1, 100): 0, (8, 500): 0, (64, 60): 0, (100, 100): 0}
+    for (batch, time), parts in cases.items():
+        found = spread.layout({"B": batch, "T": time})
+        assert len(found.parts) == parts, (batch, time)
+    for batch, time in ((1, 100), (8, 500)):
+        sizes = {"B": batch, "T": time}
+        assert spread.layout(sizes) == rule.layout(sizes)
+    mixing = Spread(form, 2, mixes_rows=True, tuned=[near])
+    assert mixing.layout({"B": 8, "T": 100}) == Layout(one_thread=True)
+
+
+def test_layouts_worth_a_try() -> None:
+    assert [named(one) for one in layouts(32, 6, may_cut=True)] == [
+        "whole batch",
+        "one thread",
+        "2 parts",
+        "4 parts",
+        "6 parts",
+    ]
+    assert [named(one) for one in layouts(3, 4, may_cut=True)][2:] == ["2 parts"]
+    assert [named(one) for one in layouts(32, 6, may_cut=False)] == ["whole batch", "one thread"]
+    assert layouts(32, 1, may_cut=True) == [Layout()]
+
+
+def test_the_race_itself() -> None:
+    """Every call is made, in turns; the slower one comes out slower."""
+    import time
+
+    made: list[str] = []
+
+    def call(name: str, seconds: float) -> Callable[[], None]:
+        def run() -> None:
+            made.append(name)
+            time.sleep(seconds)
+
+        return run
+
+    found = race({"slow": call("slow", 0.02), "fast": call("fast", 0.001)}, 0.01)
+    assert found["slow"] > found["fast"] >= 0.001
+    assert made.count("slow") >= 6
+
+
+def test_the_command(copy: Callable[[str], Path]) -> None:
+    folder = copy("gru")
+    words = ["tune", str(folder), "--batch", "1,4", "--time", "3", "--seconds", "0.001"]
+    result = CliRunner().invoke(app, [*words, "--threads", "2", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert [(k["size"]["batch"], k["size"]["time"]) for k in found["kept"]] == [(1, 3), (4, 3)]
+    assert all(k["after_us"] > 0 for k in found["kept"])
+    shown = CliRunner().invoke(app, words)
+    assert shown.exit_code == 0, shown.output
+    assert "layout" in shown.output
+    assert rnnport.verify(folder, provider="cpu").passed
+    wrong = CliRunner().invoke(app, ["tune", str(folder), "--batch", "x"])
+    assert wrong.exit_code == 2

@@ -25,7 +25,7 @@ class Limits:
     """When to stop.
 
     Attributes:
-        seconds: for all of a row's rounds; the first round is always finished.
+        seconds: for all of a row's rounds, once there were `least` of them.
         pause: seconds before each block.
         block: seconds a block goes on, one call at least.
         rounds: the most.
@@ -117,7 +117,8 @@ def measure(
     started, number = time.perf_counter(), 0
     while number < limits.rounds:
         going = [name for name, course in courses.items() if not course.over(limits)]
-        if number and (not going or time.perf_counter() - started > limits.seconds):
+        late = number >= limits.least and time.perf_counter() - started > limits.seconds
+        if number and (not going or late):
             break
         names = [name for name in contenders if name in going or name == ours]
         for name in rotated(names, number):

@@ -27,6 +27,7 @@ class BoundRows:
         inputs: of the shapes and dtypes of all runs, C-contiguous, by name.
         outputs: dtype and shape of each by name.
         parts: rows of each part, [start, stop); none for the whole batch.
+        together: parts run side by side; else one after the other.
     """
 
     def __init__(
@@ -35,6 +36,8 @@ class BoundRows:
         inputs: Arrays,
         outputs: Mapping[str, Spec],
         parts: Sequence[tuple[int, int]] = (),
+        *,
+        together: bool = True,
     ) -> None:
         self._outputs = {name: np.empty(shape, dtype) for name, (dtype, shape) in outputs.items()}
         rows = [slice(*part) for part in parts] or [slice(None)]
@@ -43,6 +46,7 @@ class BoundRows:
             for k, part in enumerate(rows)
         ]
         self._jobs: list[Callable[[], None]] = [part.go for part in self._parts]
+        self._together = together and len(self._jobs) > 1
         self._unheld = self._holders()
 
     @property
@@ -61,10 +65,11 @@ class BoundRows:
         Raises:
             Exception: what onnxruntime raises.
         """
-        if len(self._jobs) == 1:
-            self._jobs[0]()
-        else:
+        if self._together:
             run_together(self._jobs)
+            return
+        for job in self._jobs:
+            job()
 
     def outputs(self) -> dict[str, Array]:
         """The arrays written, which the next run writes anew."""

@@ -39,9 +39,9 @@ def run_together(jobs: Sequence[Job]) -> None:
     first, *others = [_Task(job) for job in jobs]
     _CREW.take(others)
     first.run()
-    for task in others:
-        if not task.run():
-            task.ended.acquire()
+    # From the end, since the others begin at the front.
+    for task in [task for task in reversed(others) if not task.run()]:
+        task.ended.acquire()
     for task in (first, *others):
         if task.failure is not None:
             raise task.failure

@@ -16,14 +16,17 @@ from rnnport.spec import Form, Tuned
 
 __all__ = ["WHOLE", "Layout", "Spread", "cut", "steps_of"]
 
-# Multiplications of a layer below which its step is faster on one thread, those of an LSTM, and
-# weights that this is true of; …
-_ONE_THREAD, _ONE_THREAD_LSTM, _ONE_THREAD_WEIGHTS = 900_000, 100_000, 200_000
+# Multiplications of a layer below which its step is faster on one thread, those of an LSTM that has
+# several rows to share out, and weights that this is true of; …
+_ONE_THREAD, _ONE_THREAD_LSTM, _ONE_THREAD_WEIGHTS = 900_000, 30_000, 200_000
 # … those of a part that gains more than handing it over costs; a few steps give less to gain, …
 _PART, _SHORT_PART, _SHORT = 5_000_000, 20_000_000, 4
 # … rows of a part, and rows where the weights do not stay in a core's cache and every part reads
 # them anew.
 _ROWS, _LARGE_ROWS, _LARGE = 4, 16, 500_000
+# Steps of all rows above which an LSTM reads and writes less memory again and again in parts of so
+# many rows, one after the other.
+_MANY_STEPS, _CHUNK = 40_000, 32
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,9 @@ class Layout:
     """How to run.
 
     Attributes:
-        parts: rows of each part, [start, stop); one part is the whole batch.
-        one_thread: each part runs on one thread.
+        parts: rows of each part, [start, stop); none where the batch stays whole.
+        one_thread: each part runs on one thread, side by side with others; else parts run one
+            after the other on all threads.
     """
 
     parts: tuple[tuple[int, int], ...] = ()
@@ -75,7 +79,7 @@ class Spread:
     @property
     def always_whole(self) -> bool:
         """Whether there is nothing to choose."""
-        return not (self._small or self._cuts or self._tuned)
+        return not (self._small or self._cuts or self._tuned or (self.may_cut and self._lstm))
 
     def layout(self, sizes: Mapping[str, int]) -> Layout:
         """The layout for these sizes.
@@ -94,6 +98,8 @@ class Spread:
         count = min(self._threads, rows, work)
         if self._cuts and count > 1:
             return Layout(cut(batch, count), one_thread=True)
+        if self.may_cut and self._lstm and batch * steps >= _MANY_STEPS and batch >= 2 * _CHUNK:
+            return Layout(cut(batch, batch // _CHUNK))
         return Layout(one_thread=self._small and self._light(batch))
 
     def is_tuned(self, sizes: Mapping[str, int]) -> bool:
@@ -119,7 +125,7 @@ class Spread:
 
     def _light(self, batch: int) -> bool:
         """Whether every layer's step is."""
-        lstm = batch * max(self._lstm, default=0) <= _ONE_THREAD_LSTM
+        lstm = batch == 1 or batch * max(self._lstm, default=0) <= _ONE_THREAD_LSTM
         return lstm and batch * max(self._stepwise, default=0) <= _ONE_THREAD
 
 

@@ -21,7 +21,7 @@ Arrays = Mapping[str, Array]
 # instead of copied, …
 _SMALL_INPUT, _SMALL_OUTPUT = 1 << 14, 1 << 15
 # … and of outputs above which no memory is kept for the next run.
-_LARGE = 1 << 26
+_LARGE = 1 << 24
 # One is the caller's while the next is written.
 _SETS = 2
 

@@ -73,7 +73,7 @@ class RowRuns:
             layout: in place of the one that suits the sizes.
         """
         layout = layout or self.layout(inputs)
-        return BoundRows(self.sessions(layout), inputs, outputs, layout.parts)
+        return _bound(self.sessions(layout), inputs, outputs, layout)
 
     def outputs(self, inputs: Arrays) -> dict[str, Spec] | None:
         """Dtypes and shapes of the outputs; None where they do not follow from the inputs'."""
@@ -91,7 +91,7 @@ class RowRuns:
         return self.outputs(inputs) == seen
 
     def run(self, inputs: Arrays) -> dict[str, Array] | None:
-        """Run parts of the batch side by side.
+        """Run the batch in parts.
 
         Returns:
             New arrays by output name; None where the batch is better run as a whole.
@@ -103,7 +103,7 @@ class RowRuns:
         outputs = self.outputs(inputs) if layout.parts else None
         if outputs is None:
             return None
-        bound = BoundRows(self.sessions(layout), inputs, outputs, layout.parts)
+        bound = _bound(self.sessions(layout), inputs, outputs, layout)
         bound.go()
         return bound.outputs()
 
@@ -114,3 +114,9 @@ class RowRuns:
             for axis, size in zip(port.shape, inputs[port.name].shape, strict=True)
             if isinstance(axis, str)
         }
+
+
+def _bound(
+    sessions: list[Any], inputs: Arrays, outputs: Mapping[str, Spec], layout: Layout
+) -> BoundRows:
+    return BoundRows(sessions, inputs, outputs, layout.parts, together=layout.one_thread)

@@ -72,3 +72,15 @@ def test_after_a_fork() -> None:
         run_together([lambda: seen.append(1)] * 4)
         os._exit(0 if len(seen) == 4 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_the_caller_does_not_wait_while_others_are_left() -> None:
+    """Two long jobs for the others, and many short ones that somebody has to do meanwhile."""
+    callers: list[int] = []
+
+    def short() -> None:
+        time.sleep(0.002)
+        callers.append(threading.get_ident())
+
+    run_together([short, lambda: time.sleep(0.2), *[short] * 20])
+    assert callers.count(threading.get_ident()) >= 10

@@ -54,9 +54,18 @@ def test_gru(batch: int, time: int, layout: Layout) -> None:
 def test_lstm_shares_its_rows_out_itself() -> None:
     assert spread(LSTM).layout({"B": 128, "T": 100}) == WHOLE
     assert spread(LSTM).layout({"B": 1, "T": 100}) == Layout(one_thread=True)
-    assert spread({"LSTM": [393_216]}).always_whole
+    assert spread(LSTM).layout({"B": 2, "T": 100}) == WHOLE
+    assert spread({"LSTM": [6_144]}).layout({"B": 4, "T": 100}) == Layout(one_thread=True)
+    assert spread({"LSTM": [393_216]}).layout({"B": 1, "T": 100}) == WHOLE
     mostly_gru = {**GRU, "LSTM": [10_000]}
     assert len(spread(mostly_gru).layout({"B": 32, "T": 100}).parts) == 2
+
+
+def test_very_many_steps_of_an_lstm_run_in_parts_one_after_the_other() -> None:
+    found = spread(LSTM).layout({"B": 128, "T": 500})
+    assert found == Layout(((0, 32), (32, 64), (64, 96), (96, 128)))
+    assert spread(LSTM).layout({"B": 32, "T": 5000}) == WHOLE
+    assert spread(LSTM, mixes_rows=True).layout({"B": 128, "T": 500}) == WHOLE
 
 
 def test_weights_beyond_a_cores_cache_ask_for_more_rows() -> None:

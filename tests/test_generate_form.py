@@ -22,6 +22,7 @@ from rnnport import Generate, generate_form
 from rnnport.artifact.load import Artifact
 from rnnport.errors import ParityError, UsageError
 from rnnport.graph.generate_beam import beam_graph
+from rnnport.runtime import generator
 from rnnport.runtime.runner import Runner
 from tests.runtime.seq2seq import beam, cut, greedy, lists
 from tests.search_graphs import search_session, without_ends
@@ -259,3 +260,62 @@ def test_a_wrong_search_is_no_artifact(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(ParityError, match="generate, none mask"):
         rnnport.export(lively(stacked(), seed=6), tmp_path / "out", generate=wish)
     assert not (tmp_path / "out").exists()
+
+
+ASKED: dict[str, Any] = {"start": START, "stop": {7, STOP}, "max_steps": 9}
+
+
+@pytest.mark.parametrize("label", ["LSTM", "masked", "attention"])
+def test_what_the_graph_does_is_left_to_it(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = exported(label, seed=6, greedily=True)
+    source = sources(label, 3, 5, 8)
+    expected = [one.plain(row, GREEDY)[0] for row in source]
+    looped = lists(one.runner.generate(source, **ASKED, return_scores=True)[0])
+    monkeypatch.setattr(generator, "DecodeRows", _never)
+    assert lists(one.runner.generate(source, **ASKED)) == expected == looped
+    assert lists(one.runner.generate(source, **ASKED, batch_size=2)) == expected
+    assert lists(one.runner.generate(source, **ASKED | {"stop": [STOP, 7, STOP]})) == expected
+
+
+def test_sources_that_share_no_batch_share_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = exported("LSTM", seed=6, greedily=True)
+    rows = [row[:n] for row, n in zip(sources("LSTM", 4, 4, 8), (8, 3, 8, 5), strict=True)]
+    expected = [one.plain(row, GREEDY)[0] for row in rows]
+    assert lists(one.runner.generate(rows, **ASKED)) == expected
+    monkeypatch.setattr(generator, "DecodeRows", _never)
+    with pytest.raises(AssertionError, match="a step by itself"):
+        one.runner.generate(rows, **ASKED)
+    assert lists(one.runner.generate(rows, **ASKED, batch_size=1)) == expected
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"start": START + 1},
+        {"stop": STOP},
+        {"stop": None},
+        {"max_steps": 8},
+        {"min_steps": 1},
+        {"beam_width": 2},
+        {"temperature": 1.0},
+        {"seed": 1},
+        {"return_scores": True},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_what_the_graph_does_not_do(other: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = exported("LSTM", seed=6, greedily=True)
+    monkeypatch.setattr(generator, "DecodeRows", _never)
+    with pytest.raises(AssertionError, match="a step by itself"):
+        one.runner.generate(sources("LSTM", 3, 2, 8), **ASKED | other)
+
+
+def test_graphs_of_beams_are_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = exported("LSTM", seed=6)
+    monkeypatch.setattr(generator, "DecodeRows", _never)
+    with pytest.raises(AssertionError, match="a step by itself"):
+        one.runner.generate(sources("LSTM", 3, 2, 8), **ASKED)
+
+
+def _never(*_: Any) -> Any:
+    raise AssertionError("a step by itself")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from rnnport.runtime.scores import Scale, length_divisor
 from rnnport.runtime.sources import Sources, bind_sources, read_sources
 from rnnport.runtime.stream_checks import check_count
 from rnnport.runtime.walk import ENDED, Tally, walk
+from rnnport.runtime.whole_loop import WholeLoop
 from rnnport.spec import FixedAxis
 
 __all__ = ["Generator"]
@@ -43,6 +44,7 @@ class Generator:
         decoder: sessions of the decoder.
         encoder: sessions of the encoder, where there is one.
         fixed_axes: the manifest's.
+        loop: generate.onnx, where it is worth it.
     """
 
     def __init__(
@@ -51,10 +53,12 @@ class Generator:
         decoder: FormSessions,
         encoder: FormSessions | None,
         fixed_axes: list[FixedAxis],
+        loop: WholeLoop | None = None,
     ) -> None:
         self.plan = plan
         self._decoder, self._encoder = decoder, encoder
         self._fixed_axes = fixed_axes
+        self._loop = loop
 
     def generate(
         self, source: Any, request: Request, *, scored: bool = True
@@ -72,14 +76,28 @@ class Generator:
         """
         check_request(self.plan, request)
         sources = self._sources(source, request.start, tokens=True)
-        seed = _seed(request)
         found: list[list[Hypothesis]] = [[] for _ in range(len(sources))]
-        for index in sources.slices(request.batch_size):
-            for part in self._begin(sources, index):
-                results = self._decode(part, request, seed, scored)
-                for i, hypotheses in zip(part.sources, results, strict=True):
-                    found[i] = hypotheses
+        for rows, results in self._decoded(sources, request, scored):
+            for i, hypotheses in zip(rows, results, strict=True):
+                found[i] = hypotheses
         return found
+
+    def _decoded(
+        self, sources: Sources, request: Request, scored: bool
+    ) -> Iterator[tuple[Index, list[list[Hypothesis]]]]:
+        """Some sources after the other: which they are, and their hypotheses."""
+        loop, seed = self._loop, _seed(request)
+        if loop is not None and not loop.suits(request, scored=scored):
+            loop = None
+        for index in sources.slices(request.batch_size):
+            batches = list(sources.batches(index))
+            # Sources that cannot share a run of the encoder can share the decoder's steps.
+            if loop is not None and len(batches) == 1:
+                ((rows, arrays),) = batches
+                yield rows, loop.run(arrays)
+                continue
+            for part in self._begin(batches):
+                yield part.sources, self._decode(part, request, seed, scored)
 
     def stream(self, source: Any, request: Request) -> Iterator[Ids]:
         """Ids (B,) step by step; everything is checked, and the encoder has run, on return.
@@ -90,7 +108,7 @@ class Generator:
         """
         check_request(self.plan, request)
         sources = self._sources(source, request.start, tokens=True)
-        parts = self._begin(sources, np.arange(len(sources)))
+        parts = self._begin(sources.batches(np.arange(len(sources))))
         if len(parts) > 1:
             raise InputError.of(
                 "sources",
@@ -120,7 +138,7 @@ class Generator:
         starts = None if start is None else first_input(plan, start, len(sources))
         found: list[Array] = [np.zeros(0)] * len(sources)
         for index in sources.slices(batch_size):
-            for part in self._begin(sources, index):
+            for part in self._begin(sources.batches(index)):
                 fed = None if starts is None else starts[part.sources]
                 decoder, first = self._open(part, fed)
                 outputs = forecast(plan, decoder, first, steps, feedback)
@@ -136,11 +154,11 @@ class Generator:
         pads = plan.encoder.pads
         return read_sources(plan.sources, given, fixed_axes=self._fixed_axes, pads=pads)
 
-    def _begin(self, sources: Sources, index: Index) -> list[HandOff]:
+    def _begin(self, batches: Iterable[tuple[Index, dict[str, Array]]]) -> list[HandOff]:
         """Run the encoder, or the prompts, of some sources; as few parts as can be."""
         plan = self.plan
         parts = []
-        for rows, arrays in sources.batches(index):
+        for rows, arrays in batches:
             if self._encoder is not None:
                 parts.append(encode(plan, self._encoder, rows, arrays))
             else:

@@ -33,7 +33,9 @@ from rnnport.runtime.stream_plan import STREAM, StreamPlan
 from rnnport.runtime.stream_session import StreamSessions
 from rnnport.runtime.streams import Streams
 from rnnport.runtime.structure import bind, pack
+from rnnport.runtime.whole_loop import GENERATE, WholeLoop
 from rnnport.spec import Form, Manifest
+from rnnport.step_ports import scored_output
 
 __all__ = ["Runner", "load"]
 
@@ -301,9 +303,23 @@ class Runner(Generation):
             if output not in self._generating:
                 plan = DecodePlan.of(self.manifest, output)
                 encoder = None if plan.encoder is None else self._sessions(ENCODER)
-                axes = self.manifest.fixed_axes
-                self._generating[output] = Generator(plan, self._sessions(plan.name), encoder, axes)
+                self._generating[output] = Generator(
+                    plan,
+                    self._sessions(plan.name),
+                    encoder,
+                    self.manifest.fixed_axes,
+                    self._whole_loop(plan),
+                )
             return self._generating[output]
+
+    def _whole_loop(self, plan: DecodePlan) -> WholeLoop | None:
+        """generate.onnx, where it decodes with this output and is faster than a loop over steps."""
+        form, wish = self.manifest.forms.get(GENERATE), self.manifest.generate
+        if form is None or wish is None or self.provider != "cpu":
+            return None
+        if scored_output(plan.decoder, wish.output).name != plan.output.name:
+            return None
+        return WholeLoop(wish, self._sessions(GENERATE))
 
     def _sessions(self, name: str) -> FormSessions:
         if name not in self._decoding:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from rnnport.capture.block_ops import BLOCK_OPS
 from rnnport.capture.extra_ops import EXTRA_OPS
 from rnnport.capture.quiet import quiet
+from rnnport.capture.select_ops import SELECT_OPS
 from rnnport.errors import ConversionError
 
 __all__ = ["activation_body", "convert", "convert_graph"]
@@ -98,7 +99,7 @@ def _converted(
             proto, _ = run(
                 tf2onnx_convert,
                 opset=opset,
-                custom_op_handlers={**EXTRA_OPS, **BLOCK_OPS, **(handlers or {})},
+                custom_op_handlers={**EXTRA_OPS, **SELECT_OPS, **BLOCK_OPS, **(handlers or {})},
                 extra_opset=[tf2onnx_utils.make_opsetid(d, v) for d, v in domains],
             )
         except Exception as error:

@@ -17,6 +17,7 @@ from rnnport.errors import Reason, UnsupportedModel
 from rnnport.graph.block_lstm import NotConstant, expand_blocks
 from rnnport.graph.bodies import fold_bodies
 from rnnport.graph.emit import initializer
+from rnnport.graph.indices import drop_wrapping
 from rnnport.graph.skeleton import DOMAIN, OP, Skeleton, Spec, op_of, token_of
 from rnnport.spec import Port
 
@@ -45,6 +46,7 @@ def build_skeleton(traced: Trace, ports: Sequence[Port], opset: int) -> Skeleton
     _expand_blocks(model, specs, traced.context)
     _refuse_foreign(model, opset)
     _name_inputs(model.graph, traced, ports)
+    drop_wrapping(model)
     for value, name in zip(list(model.graph.outputs), traced.output_names, strict=True):
         value.name = name
     model.graph.name = "rnnport"

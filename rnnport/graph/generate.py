@@ -54,8 +54,8 @@ def greedy_graph(encoder: ir.Model, decoder: ir.Model, form: Form, wish: Generat
     best = step.emit.op("ArgMax", step.scores, axis=-1, keepdims=0)
     over = step.emit.op("Or", ended, _stopped(step, best, wish))
     given = step.emit.op("Where", over, step.emit.integer(ENDED), best)
-    following = step.emit.op("Where", over, step.emit.integer(wish.start), best)
-    carried = [Carried(start, step.tokens, following), Carried(none_over, ended, over)]
+    # A row that is over may be fed anything: nobody reads what comes of it.
+    carried = [Carried(start, step.tokens, best), Carried(none_over, ended, over)]
     states = zip(firsts, step.states, step.states_out, strict=True)
     carried += [Carried(*each) for each in states]
     _, (told,) = close_step(emit, step, wish.max_steps, any_open(step.emit, over), carried, [given])

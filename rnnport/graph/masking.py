@@ -33,7 +33,7 @@ class _Test:
 
 
 def shorten_masking(graph: ir.Graph) -> None:
-    """Reduce each comparison once, as bytes, and zero masked steps with one product or none."""
+    """Reduce each comparison once, as bytes."""
     known: dict[int, ir.Value] = {}
     for test in list(_tests(graph)):
         node = test.result.producer()
@@ -44,24 +44,31 @@ def shorten_masking(graph: ir.Graph) -> None:
         mask = known[id(test.equal)]
         shorter = emit.op("Unsqueeze", mask, emit.ints(2)) if test.keepdims else mask
         test.result.replace_all_uses_with(shorter)
-        if test.keepdims:
-            _shorten_choices(graph, shorter)
 
 
 def unmasked(x: ir.Value, mask: ir.Value) -> ir.Value:
     """What x was before its steps were zeroed by this very mask; x itself where they were not.
 
+    Keras 3 chooses, where(mask, x, 0), Keras 2 multiplies.
+
     Args:
         x: (B, T, F)
         mask: (B, T) bool
     """
-    product = _made_by(x, "Mul")
+    chosen, product = _made_by(x, "Where"), _made_by(x, "Mul")
+    if chosen is not None and _is_number(chosen.inputs[2], 0):
+        return (chosen.inputs[1] or x) if _lifts(chosen.inputs[0], mask) else x
     for place in (0, 1) if product is not None else ():
         cast = _made_by(product.inputs[place], "Cast") if product is not None else None
-        lifted = _made_by(cast.inputs[0], "Unsqueeze") if cast is not None else None
-        if lifted is not None and lifted.inputs[0] is mask and product is not None:
+        if cast is not None and _lifts(cast.inputs[0], mask) and product is not None:
             return product.inputs[1 - place] or x
     return x
+
+
+def _lifts(value: ir.Value | None, mask: ir.Value) -> bool:
+    """Whether it is the mask, (B, T, 1)."""
+    lifted = _made_by(value, "Unsqueeze")
+    return lifted is not None and lifted.inputs[0] is mask and _axes(lifted) in ([-1], [2])
 
 
 def _mask(graph: ir.Graph, equal: ir.Value) -> ir.Value:
@@ -96,25 +103,6 @@ def _tests(graph: ir.Graph) -> Iterator[_Test]:
         rank = _rank(equal.inputs[0])
         if rank == 3 and _axes(total) in ([-1], [2]):
             yield _Test(equal.outputs[0], node.outputs[0], _keeps(total))
-
-
-def _shorten_choices(graph: ir.Graph, chosen: ir.Value) -> None:
-    """chosen·x + (not chosen)·0, which tf2onnx makes of a choice, to x·chosen."""
-    for cast in [use.node for use in chosen.uses() if use.node.op_type == "Cast"]:
-        for product in [use.node for use in cast.outputs[0].uses() if use.node.op_type == "Mul"]:
-            for total in [use.node for use in product.outputs[0].uses()]:
-                if total.op_type == "Add" and any(_is_nothing(v, chosen) for v in total.inputs):
-                    total.outputs[0].replace_all_uses_with(product.outputs[0])
-
-
-def _is_nothing(value: ir.Value | None, chosen: ir.Value) -> bool:
-    """Whether it is 0·(not chosen)."""
-    product = _made_by(value, "Mul")
-    if product is None or not any(_is_number(v, 0) for v in product.inputs):
-        return False
-    casts = [cast for v in product.inputs if (cast := _made_by(v, "Cast")) is not None]
-    negated = _made_by(casts[0].inputs[0], "Not") if len(casts) == 1 else None
-    return negated is not None and negated.inputs[0] is chosen
 
 
 def _made_by(value: ir.Value | None, op: str) -> ir.Node | None:

@@ -34,11 +34,11 @@ def _graph(*, by_choice: bool, mask_value: float = -1.0, axes: int = -1) -> ir.M
         )
         for keepdims in (0, 1)
     )
-    product = emit.op("Mul", emit.op("Cast", kept, to=FLOAT.value), x)
     if by_choice:
-        other = emit.op("Cast", emit.op("Not", kept), to=FLOAT.value)
-        product = emit.op("Add", product, emit.op("Mul", emit.real(0.0), other))
-    for name, v, dtype in (("mask", mask, BOOL), ("masked", product, FLOAT)):
+        masked = emit.op("Where", kept, x, emit.real(0.0))
+    else:
+        masked = emit.op("Mul", emit.op("Cast", kept, to=FLOAT.value), x)
+    for name, v, dtype in (("mask", mask, BOOL), ("masked", masked, FLOAT)):
         copy = emit.op("Identity", v)
         copy.name, copy.type = name, ir.TensorType(dtype)
         graph.outputs.append(copy)
@@ -84,7 +84,7 @@ def test_it_is_shorter() -> None:
     for model in (CHOICE, PRODUCT):
         ops = Counter(node.op_type for node in model.graph)
         assert (ops["ReduceSum"], ops["ReduceMin"], ops["Equal"]) == (0, 1, 1)
-        assert (ops["Greater"], ops["Add"], ops["Mul"], ops["Not"]) == (0, 0, 1, 1)
+        assert (ops["Greater"], ops["Mul"] + ops["Where"], ops["Not"]) == (0, 1, 1)
 
 
 def test_other_comparisons_stay() -> None:
@@ -95,11 +95,16 @@ def test_other_comparisons_stay() -> None:
 
 
 def test_what_stood_before_the_mask() -> None:
-    """Only where it is this very mask."""
-    graph = CHOICE.graph
-    mask, masked = (v.producer().inputs[0] for v in graph.outputs)  # type: ignore[union-attr]
-    assert mask is not None
-    assert masked is not None
-    assert unmasked(masked, mask) is graph.inputs[0]
-    assert unmasked(masked, value("another", ["B", "T"], BOOL)) is masked
-    assert unmasked(graph.inputs[0], mask) is graph.inputs[0]
+    """Only where it is this very mask, over the features, and zeros stand for the rest."""
+    for graph in (CHOICE.graph, PRODUCT.graph):
+        mask, masked = (v.producer().inputs[0] for v in graph.outputs)  # type: ignore[union-attr]
+        assert mask is not None
+        assert masked is not None
+        assert unmasked(masked, mask) is graph.inputs[0]
+        assert unmasked(masked, value("another", ["B", "T"], BOOL)) is masked
+        assert unmasked(graph.inputs[0], mask) is graph.inputs[0]
+        emit = Emitter(graph, prefix="other/")
+        for axis, rest in ((1, 0.0), (2, 1.0)):
+            lifted = emit.op("Unsqueeze", mask, emit.ints(axis))
+            other = emit.op("Where", lifted, graph.inputs[0], emit.real(rest))
+            assert unmasked(other, mask) is other

@@ -239,13 +239,13 @@ def _how(results: Results, rows: Sequence[Row], rows_file: str) -> str:
 
 _HOW = """All contenders run in one process on the same weights and inputs, after their outputs were
 seen to agree with tf.function's to {tolerance} of the largest magnitude; whoever differs is left
-out and says so above. They take turns in blocks of {block}, in an order that turns with each round,
-with a pause of {pause} before each block: threads of one runtime spin on for a while after its call
-and would slow the next one down. A contender is done when its running median is steady to 2 % over
-three rounds, at the latest after {seconds} for a row; Keras predict and XLA, which take long to
-call or to compile, have two rounds; calls of over 0.6 s have one. Medians and quartiles are over
-all calls that count. Rounds in which other processes took more than {quiet} of the cores do not
-count where quieter ones exist; {disturbed} of {finished} rows had none, and are marked.
+out and says so above. After two more calls each that do not count, they take turns in blocks of
+{block}, in an order that turns with each round, with a pause of {pause} before each block: threads
+of one runtime spin on for a while after its call and would slow the next one down. A contender is
+done when its running median is steady to 2 % over three rounds, at the latest after {seconds} for
+a row; Keras predict and XLA, which take long to call or to compile, have two rounds; calls of over
+0.6 s have one. Medians and quartiles are over all calls that count. Rounds in which other processes took more than
+{quiet} of the cores do not count where quieter ones exist; {disturbed} of {finished} rows had none, and are marked.
 
 {floors} do only a part of the work. Padded rows keep a quarter to all of their steps; a random mask
 leaves 60 % valid, the last always. OpenVINO gets float32 by name, since bfloat16 is its own choice

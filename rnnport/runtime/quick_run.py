@@ -20,8 +20,9 @@ Arrays = Mapping[str, Array]
 # Bytes above which a bound array is pointed to instead of copied from, or given out and replaced
 # instead of copied, …
 _SMALL_INPUT, _SMALL_OUTPUT = 1 << 14, 1 << 15
-# … and of outputs above which no memory is kept for the next run.
-_LARGE = 1 << 24
+# … and of outputs above which no memory is kept for the next run. Below it onnxruntime's own arena
+# keeps as much or more for its products.
+_LARGE = 1 << 27
 # One is the caller's while the next is written.
 _SETS = 2
 

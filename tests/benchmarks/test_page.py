@@ -51,6 +51,23 @@ def test_aims_are_counted_from_the_rows() -> None:
     }
 
 
+def test_what_stands_beside_the_aims() -> None:
+    mine, openvino = {"rnnport": 100.0}, {"OpenVINO on rnnport's graph": 79.0}
+    found = results(
+        record("LSTM 64→128, 1×20, plain", **mine, tf2onnx=95.0),
+        record("GRU 64→128, 1×20, plain", **mine, tf2onnx=400.0, **openvino, BLAS_products=50.0),
+        record("GRU 64→128, 1×100, plain", **mine, tf2onnx=200.0, BLAS_products=50.0),
+    )
+    notes = {aim.what: aim.note for aim in aims(found)}
+    assert notes["rows ahead of every peer"] == (
+        "of all rows; of the 2 behind, 1 are even (the quartiles overlap) and 1 are behind "
+        "rnnport's own graph on OpenVINO"
+    )
+    assert notes["tf2onnx, the same at batch 1"] == (
+        "median of 2, lowest 2.00×; the products alone in NumPy: 6.00×"
+    )
+
+
 def test_rows_behind_and_groups() -> None:
     rows = finished(some_results())
     assert [row.key for row in behind(rows)] == [BEHIND]
@@ -81,7 +98,8 @@ def test_the_page_says_what_the_results_say(tmp_path: Path) -> None:
     for line in (
         "**a processor, 2 cores, Linux x86_64; 2 threads for each contender; Python 3.11; rnnport "
         "0.1.0, onnxruntime 1.31.1.**",
-        "| rows ahead of every peer | at least 95% | 50.0% | ✗ | of all rows |",
+        "| rows ahead of every peer | at least 95% | 50.0% | ✗ | of all rows; of the 1 behind, 1 "
+        "are even (the quartiles overlap) and 0 are behind rnnport's own graph on OpenVINO |",
         f"| tf2onnx | 3 | **3.00×** | 66.7% | 0.95× | {BEHIND} |",
         f"| {BEHIND} | tf2onnx | 0.95× (disturbed) | 100 | 95 |",
         "- GRU 16→32, 1×1, plain: rnnport failed, Unequal: it differs",

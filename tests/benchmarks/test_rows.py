@@ -44,6 +44,20 @@ def test_equal_contenders_are_timed() -> None:
     assert all(times[0] >= 0 and times[3] >= 1 for times in found["us"].values())
 
 
+def test_calls_that_do_not_count_come_first() -> None:
+    calls: list[str] = []
+
+    def noted() -> Any:
+        calls.append("ours")
+        return Y
+
+    chosen = field(reference=Y)
+    chosen.bind[OURS] = lambda work: noted
+    found = run_row(WORK, chosen, ONCE)
+    counted = found["us"][OURS][3]
+    assert len(calls) == 1 + 2 + counted  # the comparison, two more, those that count
+
+
 def test_a_peer_that_differs_or_fails_is_left_out_and_why() -> None:
     wrong = field(ours=Y, reference=Y, XLA=Y + 0.1, tf2onnx=ValueError("no\nsuch op"))
     found = run_row(WORK, wrong, ONCE)

@@ -12,7 +12,7 @@ from suite.peers.tensorflow import TfFunction, Xla
 from suite.peers.tf2onnx import Tf2Onnx
 from suite.peers.torch import Torch
 
-__all__ = ["FLOORS", "OURS", "PEERS", "PORTABLE", "REFERENCE", "RIVALS"]
+__all__ = ["FLOORS", "ON_OUR_GRAPH", "OURS", "PEERS", "PORTABLE", "REFERENCE", "RIVALS"]
 
 PEERS: tuple[Peer, ...] = (
     Ours("cpu"),
@@ -30,5 +30,6 @@ PEERS: tuple[Peer, ...] = (
 
 OURS, PORTABLE = PEERS[0].name, PEERS[1].name
 REFERENCE = TfFunction.name
+ON_OUR_GRAPH = OpenVino(ours=True).name
 RIVALS = tuple(peer.name for peer in PEERS if peer.role == "peer")
 FLOORS = tuple(peer.name for peer in PEERS if peer.role == "floor")

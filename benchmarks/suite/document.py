@@ -244,8 +244,9 @@ out and says so above. After two more calls each that do not count, they take tu
 of one runtime spin on for a while after its call and would slow the next one down. A contender is
 done when its running median is steady to 2 % over three rounds, at the latest after {seconds} for
 a row; Keras predict and XLA, which take long to call or to compile, have two rounds; calls of over
-0.6 s have one. Medians and quartiles are over all calls that count. Rounds in which other processes took more than
-{quiet} of the cores do not count where quieter ones exist; {disturbed} of {finished} rows had none, and are marked.
+0.6 s have one. Medians and quartiles are over all calls that count. Rounds in which other
+processes took more than {quiet} of the cores do not count where quieter ones exist; {disturbed} of
+{finished} rows had none, and are marked.
 
 {floors} do only a part of the work. Padded rows keep a quarter to all of their steps; a random mask
 leaves 60 % valid, the last always. OpenVINO gets float32 by name, since bfloat16 is its own choice

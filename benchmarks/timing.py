@@ -1,8 +1,8 @@
 """Timing side by side: contenders take turns in short blocks, medians count.
 
-Before each block a pause, since threads of the last contender still spin for a while. Rounds wait
-until other processes leave the cores alone, and are left out where those came in between: threads
-that wait for one another suffer most from that.
+Before each block the threads of the last contender, which may spin on for 50 ms and more, are
+waited for. Rounds wait until other processes leave the cores alone, and are left out where those
+came in between: threads that wait for one another suffer most from that.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from rnnport.runtime.idle import until_idle
 
 __all__ = [
     "CORES",
@@ -29,9 +31,10 @@ __all__ = [
 Run = Callable[[], Any]
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-PAUSE = 0.04  # s
+PAUSE = 0.3  # s
 BLOCK = 0.04  # s
 ROUNDS = 15
+_GLANCE = 0.2  # s
 QUIET = 0.08  # the share of the cores that other processes may take in a round that counts
 
 
@@ -64,7 +67,7 @@ def wait_for_quiet(deadline: float) -> None:
     """Sleep until others left the cores alone for a moment, or the deadline has passed."""
     while time.perf_counter() < deadline:
         clocks = others_seconds(), time.perf_counter()
-        time.sleep(5 * PAUSE)
+        time.sleep(_GLANCE)
         if others_share(clocks) <= QUIET:
             return
 
@@ -93,16 +96,16 @@ def block(
     least: int = 3,
     warm: float = float("inf"),
 ) -> list[float]:
-    """Seconds of each of the calls that fit into one block, after a pause.
+    """Seconds of each of the calls that fit into one block, once this process's threads sleep.
 
     Args:
         run: the call.
-        pause: seconds slept in front.
+        pause: seconds they are waited for at most.
         seconds: the block goes on until its calls add up to them.
         least: calls there are at least.
         warm: a first call shorter than that only warms the caches and does not count.
     """
-    time.sleep(pause)
+    until_idle(pause)
     times = [timed(run)]
     if times[0] < warm:
         times = []

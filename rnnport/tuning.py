@@ -24,7 +24,7 @@ from rnnport.runtime.layout_runs import LayoutRuns, layouts, named
 from rnnport.runtime.racing import Race, race
 from rnnport.runtime.session import check_threads
 from rnnport.samples import draw
-from rnnport.spec import Tuned
+from rnnport.spec import Port, Tuned
 from rnnport.tuning_report import Kept, Size, Switched, Trial, TuneReport
 from rnnport.tuning_stream import step_calls
 from rnnport.tuning_writing import write_tuned
@@ -80,10 +80,16 @@ def tune(
 
 @dataclass(frozen=True, eq=False)
 class _Point:
-    """Inputs of one size."""
+    """Inputs of one size.
+
+    Attributes:
+        size: in words of the user.
+        sizes: as a runner sees it, by axis letter; axes of one size have none.
+    """
 
     size: Size
     inputs: Arrays
+    sizes: Mapping[str, int]
 
     @property
     def title(self) -> str:
@@ -113,21 +119,26 @@ class _Tuning:
         spread = Spread(
             facts.forms["model"], self.threads, mixes_rows=facts.mixes_rows, tuned=facts.tuned
         )
+        chosen: list[Layout] = []
         for number, point in enumerate(points):
             self.progress(f"layout {point.title}", 0.6 + 0.3 * number / len(points))
             kept, layout = self._layout(point, before, spread, after)
             report.kept.append(kept)
-            sizes = {"B": point.size.batch, "T": point.size.time}
-            if layout != after.spread.layout(sizes) or spread.is_tuned(sizes):
-                report.tuned.append(_tuned(kept, layout, self.threads))
+            chosen.append(layout)
+        present = [spread.layout(point.sizes) for point in points]
+        if chosen != present or self.graphs.changed:
+            # All of them: a point holds for its neighbours too, unless they have their own.
+            triples = zip(points, report.kept, chosen, strict=True)
+            report.tuned.extend(_tuned(p, k, layout, self.threads) for p, k, layout in triples)
         return report
 
     def _points(self, batches: Sequence[int], times: Sequence[int]) -> list[_Point]:
         """Every size the model takes, with inputs."""
         ports = self.artifact.manifest.forms["model"].inputs
         runs, found, seen = self._runs(), [], set()
-        for batch, _, sizes in run_sizes(self.artifact, batches, times):
-            point = _Point(Size(batch, steps_of(sizes)), draw(ports, sizes))
+        for _, _, sizes in run_sizes(self.artifact, batches, times):
+            inputs = draw(ports, sizes)
+            point = _Point(_size(ports[0], inputs), inputs, _seen(ports, inputs))
             if point.size not in seen and runs.takes(point.inputs):
                 found.append(point)
             seen.add(point.size)
@@ -202,24 +213,28 @@ class _Tuning:
         self, point: _Point, before: LayoutRuns, spread: Spread, after: LayoutRuns
     ) -> tuple[Kept, Layout]:
         """The layout to keep at a size: the present one, unless another is faster twice."""
-        sizes = {"B": point.size.batch, "T": point.size.time}
-        present = spread.layout(sizes)
-        was = before.call(point.inputs, present)
-        calls = {named(one): after.call(point.inputs, one) for one in self._layouts(point, after)}
+        present = spread.layout(point.sizes)
+        choices = {named(one): one for one in (*self._layouts(point, after), present)}
+        calls = {name: after.call(point.inputs, one) for name, one in choices.items()}
         found = self.race(calls, self.seconds)
         for name, seconds in found.items():
             self.trials.append(Trial("model", point.size, name, seconds * 1e6))
-        fastest = min(found, key=found.__getitem__)
-        choices = {named(one): one for one in self._layouts(point, after)}
-        now = named(present) if named(present) in found else fastest
-        if found[now] <= NOISE * found[fastest]:
+        now, fastest = named(present), min(found, key=found.__getitem__)
+        if fastest != now and not self._twice(found, calls, now, fastest):
             fastest = now
+        was = before.call(point.inputs, present)
         again = self.race({"before": was, "after": calls[fastest]}, self.seconds)
-        if fastest != now and again["before"] <= NOISE * again["after"]:
-            fastest = now
-            again = self.race({"before": was, "after": calls[fastest]}, self.seconds)
         us = [again[side] * 1e6 for side in ("before", "after")]
         return Kept(point.size, fastest, *us), choices[fastest]
+
+    def _twice(
+        self, found: Mapping[str, float], calls: Mapping[str, Any], now: str, other: str
+    ) -> bool:
+        """Whether another layout is faster than the present one, in the race and in a second."""
+        if found[now] <= NOISE * found[other]:
+            return False
+        again = self.race({name: calls[name] for name in (now, other)}, self.seconds)
+        return again[now] > NOISE * again[other]
 
 
 _SIDES = ("now", "then")
@@ -230,10 +245,27 @@ def _mean(ratios: Sequence[float]) -> float:
     return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else 1.0
 
 
-def _tuned(kept: Kept, layout: Layout, threads: int) -> Tuned:
+def _seen(ports: Sequence[Port], inputs: Arrays) -> dict[str, int]:
+    return {
+        axis: size
+        for port in ports
+        for axis, size in zip(port.shape, inputs[port.name].shape, strict=True)
+        if isinstance(axis, str)
+    }
+
+
+def _size(port: Port, inputs: Arrays) -> Size:
+    """Of the first input, whose T may be fixed."""
+    shape = inputs[port.name].shape
+    sizes = _seen([port], inputs)
+    fixed_time = len(shape) > 2 and isinstance(port.shape[1], int)
+    return Size(shape[0], shape[1] if fixed_time else steps_of(sizes))
+
+
+def _tuned(point: _Point, kept: Kept, layout: Layout, threads: int) -> Tuned:
     return Tuned(
-        batch=kept.size.batch,
-        time=kept.size.time,
+        batch=point.sizes.get("B", 1),
+        time=steps_of(point.sizes),
         threads=threads,
         parts=max(1, len(layout.parts)),
         one_thread=layout.one_thread,

@@ -51,7 +51,8 @@ def write_tuned(
             facts,
             forms=forms,
             layers=_layers(facts, graphs),
-            tuned=_merged(facts.tuned, report.tuned),
+            # Old points were measured on the old graph.
+            tuned=_merged([] if "model" in graphs.changed else facts.tuned, report.tuned),
         )
         _refuse_failed(verify(Artifact.of(draft.folder, manifest), provider="cpu"))
         return draft.commit(manifest)

@@ -180,6 +180,70 @@ def test_tuning_twice_adds_sizes(copy: Callable[[str], Path]) -> None:
     assert {(p.batch, p.time, p.parts) for p in points} == {(8, 20, 2), (8, 400, 2)}
 
 
+def test_tuning_again_without_gain_leaves_the_folder_untouched(copy: Callable[[str], Path]) -> None:
+    folder = copy("gru")
+    sizes: dict[str, Any] = {"batch": [8], "time": [20], "threads": 2}
+    assert tune(folder, **sizes, race=decided(layout_wins("2 parts"))).changed
+    before = bytes_of(folder)
+    assert not tune(folder, **sizes, race=decided(lambda name: True)).changed
+    assert not tune(folder, **sizes, race=decided(layout_wins("2 parts"))).changed
+    assert bytes_of(folder) == before
+
+
+def test_a_size_that_keeps_its_layout_keeps_it_beside_one_that_does_not(
+    copy: Callable[[str], Path],
+) -> None:
+    """Both are within a factor of two of one another."""
+    folder = copy("gru")
+    races: list[set[str]] = []
+
+    def run(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
+        if "whole batch" in calls and len(calls) > 2:
+            races.append(set(calls))
+        # Parts win at the second size alone, in both of its races.
+        return {n: 1e-4 if len(races) == 2 and n == "2 parts" else 2e-4 for n in calls}
+
+    before = rnnport.load(folder, provider="cpu", threads=2)._rows
+    assert before is not None
+    tune(folder, batch=[8], time=[20, 30], threads=2, race=run)
+    after = rnnport.load(folder, provider="cpu", threads=2)._rows
+    assert after is not None
+    x20, x30 = ({"x": np.zeros((8, t, 3), np.float32)} for t in (20, 30))
+    x20, x30 = ({p.name: x["x"] for p in after._form.inputs} for x in (x20, x30))
+    assert after.layout(x20) == before.layout(x20)
+    assert named(after.layout(x30)) == "2 parts" != named(before.layout(x30))
+
+
+def test_another_graph_forgets_what_was_measured_on_the_old_one(
+    copy: Callable[[str], Path],
+) -> None:
+    folder = copy("gru")
+    tune(folder, batch=[8], time=[400], threads=2, race=decided(layout_wins("2 parts")))
+    tune(folder, batch=[1], time=[4], threads=2, race=decided(then_wins))
+    assert {(p.batch, p.time) for p in rnnport.open(folder).manifest.tuned} == {(1, 4)}
+
+
+def test_the_present_layout_takes_part(made: Callable[[str], Path], tmp_path: Path) -> None:
+    """Also where it is none of the usual ones: parts of an LSTM one after the other."""
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((None, 2)), keras.layers.LSTM(96)], name="long")
+    folder = rnnport.export(model, tmp_path / "long", target="cpu").path
+    report = tune(folder, batch=[64], time=[700], threads=2, race=decided(lambda name: True))
+    assert {t.candidate for t in report.trials} >= {"whole batch", "2 parts", "2 parts in turn"}
+    assert [row.layout for row in report.kept] == ["2 parts in turn"]
+    assert not report.changed
+
+
+def test_a_fixed_length(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(3)
+    layers = [keras.layers.GRU(4, return_sequences=True), keras.layers.Flatten()]
+    model = keras.Sequential([keras.Input((5, 3)), *layers, keras.layers.Dense(2)])
+    folder = rnnport.export(model, tmp_path / "fixed", target="cpu").path
+    report = tune(folder, batch=[1, 8], time=[4], threads=2, race=decided(lambda name: True))
+    assert [(row.size.batch, row.size.time) for row in report.kept] == [(1, 5), (8, 5)]
+    assert not report.changed
+
+
 def test_a_model_without_recurrent_layers(copy: Callable[[str], Path]) -> None:
     report = tune(copy("dense"), batch=[4], time=[4], threads=2, race=decided(then_wins))
     assert not report.switched

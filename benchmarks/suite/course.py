@@ -92,6 +92,7 @@ def header(threads: int, limits: Limits) -> dict[str, Any]:
         "threads": threads,
         "versions": library_versions(*dict.fromkeys(distributions)),
         "pause_s": limits.pause,
+        "waits": "until the threads sleep",
         "block_s": limits.block,
         "seconds": limits.seconds,
         "quiet": QUIET,

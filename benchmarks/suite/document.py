@@ -225,7 +225,7 @@ def _how(results: Results, rows: Sequence[Row], rows_file: str) -> str:
     return _HOW.format(
         tolerance=f"{TOLERANCE:g}",
         block=block,
-        pause=pause,
+        waits=(_WAITED if "waits" in head else _PAUSED).format(pause=pause),
         seconds=f"{head['seconds']:g} s",
         quiet=f"{head['quiet']:.0%}",
         disturbed=disturbed,
@@ -237,11 +237,18 @@ def _how(results: Results, rows: Sequence[Row], rows_file: str) -> str:
     )
 
 
+_WAITED = """Before each block this process's threads are waited for until they sleep: those of
+onnxruntime spin on for 50 ms and more after a call, and would slow the next one down."""
+_PAUSED = """There is a pause of {pause} before each block, which was **too short**: threads of
+onnxruntime spin on for 50 ms and more after a call, and slowed whoever came next: rnnport came
+after the one-op graph, target="portable" after rnnport, torch.nn after tf2onnx. Rows within some
+10 % of one another may stand the other way round; since then the suite waits until all threads
+sleep."""
+
 _HOW = """All contenders run in one process on the same weights and inputs, after their outputs were
 seen to agree with tf.function's to {tolerance} of the largest magnitude; whoever differs is left
 out and says so above. After two more calls each that do not count, they take turns in blocks of
-{block}, in an order that turns with each round, with a pause of {pause} before each block: threads
-of one runtime spin on for a while after its call and would slow the next one down. A contender is
+{block}, in an order that turns with each round. {waits} A contender is
 done when its running median is steady to 2 % over three rounds, at the latest after {seconds} for
 a row; Keras predict and XLA, which take long to call or to compile, have two rounds; calls of over
 0.6 s have one. Medians and quartiles are over all calls that count. Rounds in which other

@@ -1,8 +1,8 @@
 """The measuring core: contenders take turns in short blocks until their medians are steady.
 
-Before each block a pause, since threads of the last contender still spin for a while; the order
-turns with each round. A round in which other processes took the cores counts only where too few
-were quiet, and the row says so.
+Before each block the threads of the last contender, which may spin on for a while, are waited for;
+the order turns with each round. A round in which other processes took the cores counts only where
+too few were quiet, and the row says so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Limits:
 
     Attributes:
         seconds: for all of a row's rounds, once there were `least` of them.
-        pause: seconds before each block.
+        pause: seconds at most until this process's threads sleep, before each block.
         block: seconds a block goes on, one call at least.
         rounds: the most.
         least: quiet rounds before a median may be called steady.
@@ -35,7 +35,7 @@ class Limits:
     """
 
     seconds: float = 4.0
-    pause: float = 0.025
+    pause: float = 0.3
     block: float = 0.02
     rounds: int = 12
     least: int = 3

@@ -48,6 +48,8 @@ def switches(model: ir.Model) -> list[Switch]:
     """Every operator of the main graph that can be switched, in the graph's order."""
     found = []
     for node in model.graph:
+        if not node.name:  # nothing to find it by
+            continue
         if node.op_type in _KINDS and _fused_cell(node) is not None:
             found.append(Switch(str(node.name), _layer(node), node.op_type, "Scan"))
         elif node.op_type == "Scan" and _scanned_cell(node) is not None:

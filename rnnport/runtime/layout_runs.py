@@ -78,7 +78,7 @@ def layouts(batch: int, threads: int, *, may_cut: bool) -> list[Layout]:
 
 
 def named(layout: Layout) -> str:
-    """What to call it: "whole batch", "one thread" or "4 parts"."""
+    """What to call it: "whole batch", "one thread", "4 parts", or "4 parts in turn"."""
     if layout.parts:
-        return f"{len(layout.parts)} parts"
+        return f"{len(layout.parts)} parts" + ("" if layout.one_thread else " in turn")
     return "one thread" if layout.one_thread else "whole batch"

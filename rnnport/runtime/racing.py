@@ -1,4 +1,7 @@
-"""Races: calls that take turns in short blocks, so that all see the same machine."""
+"""Races: calls that take turns in short blocks, so that all see the same machine.
+
+Before each block the threads of the last contender are waited for.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rnnport.runtime.idle import until_idle
+
 __all__ = ["Race", "race"]
 
 Call = Callable[[], Any]
 Race = Callable[[Mapping[str, Call], float], dict[str, float]]
 
 ROUNDS = 5
-# Seconds before each block: threads of the last contender spin on for a while.
-_PAUSE = 0.01
 
 
 def race(calls: Mapping[str, Call], seconds: float) -> dict[str, float]:
@@ -31,7 +34,7 @@ def race(calls: Mapping[str, Call], seconds: float) -> dict[str, float]:
     for number in range(ROUNDS):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            time.sleep(_PAUSE)
+            until_idle()
             medians[name].append(_block(calls[name], seconds / ROUNDS))
     return {name: statistics.median(found) for name, found in medians.items()}
 

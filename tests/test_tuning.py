@@ -53,8 +53,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Artifacts by name, each exported once; nobody may change them."""
     folder, known = tmp_path_factory.mktemp("tuning"), set()
     layers = {
-        "gru": [keras.layers.GRU(5, return_sequences=True), keras.layers.GRU(4)],
-        "simple": [keras.layers.SimpleRNN(5, return_sequences=True), keras.layers.Dense(2)],
+        "gru": [
+            keras.layers.GRU(5, return_sequences=True, name="gru"),
+            keras.layers.GRU(4, name="second"),
+        ],
+        "simple": [
+            keras.layers.SimpleRNN(5, return_sequences=True, name="simple_rnn"),
+            keras.layers.Dense(2),
+        ],
         "dense": [keras.layers.Dense(3)],
     }
 

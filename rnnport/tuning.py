@@ -19,7 +19,7 @@ from rnnport.retuning import Graphs, Variant
 from rnnport.runtime.benchmark import check_sizes
 from rnnport.runtime.benchmark_tasks import run_sizes
 from rnnport.runtime.crew import cores
-from rnnport.runtime.layout import Layout, Spread, steps_of
+from rnnport.runtime.layout import Layout, Spread, sizes_of, steps_of
 from rnnport.runtime.layout_runs import LayoutRuns, layouts, named
 from rnnport.runtime.racing import Race, race
 from rnnport.runtime.session import check_threads
@@ -119,13 +119,13 @@ class _Tuning:
         spread = Spread(
             facts.forms["model"], self.threads, mixes_rows=facts.mixes_rows, tuned=facts.tuned
         )
+        present = [spread.layout(point.sizes) for point in points]
         chosen: list[Layout] = []
-        for number, point in enumerate(points):
+        for number, (point, now) in enumerate(zip(points, present, strict=True)):
             self.progress(f"layout {point.title}", 0.6 + 0.3 * number / len(points))
-            kept, layout = self._layout(point, before, spread, after)
+            kept, layout = self._layout(point, now, before, after)
             report.kept.append(kept)
             chosen.append(layout)
-        present = [spread.layout(point.sizes) for point in points]
         if chosen != present or self.graphs.changed:
             # All of them: a point holds for its neighbours too, unless they have their own.
             triples = zip(points, report.kept, chosen, strict=True)
@@ -138,7 +138,7 @@ class _Tuning:
         runs, found, seen = self._runs(), [], set()
         for _, _, sizes in run_sizes(self.artifact, batches, times):
             inputs = draw(ports, sizes)
-            point = _Point(_size(ports[0], inputs), inputs, _seen(ports, inputs))
+            point = _Point(_size(ports[0], inputs), inputs, sizes_of(ports, inputs))
             if point.size not in seen and runs.takes(point.inputs):
                 found.append(point)
             seen.add(point.size)
@@ -210,10 +210,9 @@ class _Tuning:
         return _mean(ratios)
 
     def _layout(
-        self, point: _Point, before: LayoutRuns, spread: Spread, after: LayoutRuns
+        self, point: _Point, present: Layout, before: LayoutRuns, after: LayoutRuns
     ) -> tuple[Kept, Layout]:
         """The layout to keep at a size: the present one, unless another is faster twice."""
-        present = spread.layout(point.sizes)
         choices = {named(one): one for one in (*self._layouts(point, after), present)}
         calls = {name: after.call(point.inputs, one) for name, one in choices.items()}
         found = self.race(calls, self.seconds)
@@ -245,19 +244,10 @@ def _mean(ratios: Sequence[float]) -> float:
     return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else 1.0
 
 
-def _seen(ports: Sequence[Port], inputs: Arrays) -> dict[str, int]:
-    return {
-        axis: size
-        for port in ports
-        for axis, size in zip(port.shape, inputs[port.name].shape, strict=True)
-        if isinstance(axis, str)
-    }
-
-
 def _size(port: Port, inputs: Arrays) -> Size:
     """Of the first input, whose T may be fixed."""
     shape = inputs[port.name].shape
-    sizes = _seen([port], inputs)
+    sizes = sizes_of([port], inputs)
     fixed_time = len(shape) > 2 and isinstance(port.shape[1], int)
     return Size(shape[0], shape[1] if fixed_time else steps_of(sizes))
 

@@ -214,8 +214,8 @@ def test_a_size_that_keeps_its_layout_keeps_it_beside_one_that_does_not(
     tune(folder, batch=[8], time=[20, 30], threads=2, race=run)
     after = rnnport.load(folder, provider="cpu", threads=2)._rows
     assert after is not None
-    x20, x30 = ({"x": np.zeros((8, t, 3), np.float32)} for t in (20, 30))
-    x20, x30 = ({p.name: x["x"] for p in after._form.inputs} for x in (x20, x30))
+    (port,) = after._form.inputs
+    x20, x30 = ({port.name: np.zeros((8, t, 3), np.float32)} for t in (20, 30))
     assert after.layout(x20) == before.layout(x20)
     assert named(after.layout(x30)) == "2 parts" != named(before.layout(x30))
 
@@ -229,7 +229,7 @@ def test_another_graph_forgets_what_was_measured_on_the_old_one(
     assert {(p.batch, p.time) for p in rnnport.open(folder).manifest.tuned} == {(1, 4)}
 
 
-def test_the_present_layout_takes_part(made: Callable[[str], Path], tmp_path: Path) -> None:
+def test_the_present_layout_takes_part(tmp_path: Path) -> None:
     """Also where it is none of the usual ones: parts of an LSTM one after the other."""
     keras.utils.set_random_seed(3)
     model = keras.Sequential([keras.Input((None, 2)), keras.layers.LSTM(96)], name="long")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from rnnport.graph.origins import made_by, number
+
 __all__ = ["drop_wrapping"]
 
 
@@ -21,17 +23,17 @@ def drop_wrapping(model: ir.Model) -> None:
 
 def _unwrapped(gather: ir.Node) -> ir.Value | None:
     """I, where the indices are Where(i < 0, i + n, i) for the n entries there are."""
-    where = _made_by(gather.inputs[1], "Where")
+    where = made_by(gather.inputs[1], "Where")
     if where is None:
         return None
     condition, wrapped, plain = where.inputs
     size = _entries(gather)
     if plain is None or size is None or _added(wrapped, plain) != size:
         return None
-    less = _made_by(condition, "Less")
-    if less is None or _number(less.inputs[1]) != 0:
+    less = made_by(condition, "Less")
+    if less is None or number(less.inputs[1]) != 0:
         return None
-    cast = _made_by(less.inputs[0], "Cast")
+    cast = made_by(less.inputs[0], "Cast")
     compared = less.inputs[0] if cast is None else cast.inputs[0]
     return plain if compared is plain else None
 
@@ -48,18 +50,7 @@ def _entries(gather: ir.Node) -> int | None:
 
 def _added(value: ir.Value | None, plain: ir.Value) -> float | None:
     """C, where the value is plain + c."""
-    add = _made_by(value, "Add")
+    add = made_by(value, "Add")
     if add is None or plain not in add.inputs:
         return None
-    return _number(add.inputs[1] if add.inputs[0] is plain else add.inputs[0])
-
-
-def _made_by(value: ir.Value | None, op: str) -> ir.Node | None:
-    node = value.producer() if value is not None else None
-    return node if node is not None and node.op_type == op and not node.domain else None
-
-
-def _number(value: ir.Value | None) -> float | None:
-    """Of a constant of one element."""
-    tensor = None if value is None else ir.convenience.get_const_tensor(value)
-    return float(tensor.numpy().item()) if tensor is not None and tensor.size == 1 else None
+    return number(add.inputs[1] if add.inputs[0] is plain else add.inputs[0])

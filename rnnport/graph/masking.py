@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
 from rnnport.graph.emit import Emitter
+from rnnport.graph.origins import made_by, number
 
 __all__ = ["shorten_masking", "unmasked"]
 
@@ -55,11 +55,11 @@ def unmasked(x: ir.Value, mask: ir.Value) -> ir.Value:
         x: (B, T, F)
         mask: (B, T) bool
     """
-    chosen, product = _made_by(x, "Where"), _made_by(x, "Mul")
-    if chosen is not None and _is_number(chosen.inputs[2], 0):
+    chosen, product = made_by(x, "Where"), made_by(x, "Mul")
+    if chosen is not None and number(chosen.inputs[2]) == 0:
         return (chosen.inputs[1] or x) if _lifts(chosen.inputs[0], mask) else x
     for place in (0, 1) if product is not None else ():
-        cast = _made_by(product.inputs[place], "Cast") if product is not None else None
+        cast = made_by(product.inputs[place], "Cast") if product is not None else None
         if cast is not None and _lifts(cast.inputs[0], mask) and product is not None:
             return product.inputs[1 - place] or x
     return x
@@ -67,7 +67,7 @@ def unmasked(x: ir.Value, mask: ir.Value) -> ir.Value:
 
 def _lifts(value: ir.Value | None, mask: ir.Value) -> bool:
     """Whether it is the mask, (B, T, 1)."""
-    lifted = _made_by(value, "Unsqueeze")
+    lifted = made_by(value, "Unsqueeze")
     return lifted is not None and lifted.inputs[0] is mask and _axes(lifted) in ([-1], [2])
 
 
@@ -92,34 +92,17 @@ def _mask(graph: ir.Graph, equal: ir.Value) -> ir.Value:
 def _tests(graph: ir.Graph) -> Iterator[_Test]:
     """Greater(ReduceSum(Cast(Not(Equal(x, value)))), 0)."""
     for node in graph:
-        if node.op_type != "Greater" or node.domain or not _is_number(node.inputs[1], 0):
+        if node.op_type != "Greater" or node.domain or number(node.inputs[1]) != 0:
             continue
-        total = _made_by(node.inputs[0], "ReduceSum")
-        cast = _made_by(total.inputs[0], "Cast") if total is not None else None
-        negated = _made_by(cast.inputs[0], "Not") if cast is not None else None
-        equal = _made_by(negated.inputs[0], "Equal") if negated is not None else None
-        if total is None or equal is None or not _is_number(equal.inputs[1]):
+        total = made_by(node.inputs[0], "ReduceSum")
+        cast = made_by(total.inputs[0], "Cast") if total is not None else None
+        negated = made_by(cast.inputs[0], "Not") if cast is not None else None
+        equal = made_by(negated.inputs[0], "Equal") if negated is not None else None
+        if total is None or equal is None or number(equal.inputs[1]) is None:
             continue
         rank = _rank(equal.inputs[0])
         if rank == 3 and _axes(total) in ([-1], [2]):
             yield _Test(equal.outputs[0], node.outputs[0], _keeps(total))
-
-
-def _made_by(value: ir.Value | None, op: str) -> ir.Node | None:
-    node = value.producer() if value is not None else None
-    return node if node is not None and node.op_type == op and not node.domain else None
-
-
-def _is_number(value: ir.Value | None, wanted: float | None = None) -> bool:
-    """Whether it is a constant of one element, and this number."""
-    tensor = _constant(value)
-    if tensor is None or tensor.size != 1:
-        return False
-    return wanted is None or bool(np.asarray(tensor.numpy()).ravel()[0] == wanted)
-
-
-def _constant(value: ir.Value | None) -> ir.TensorProtocol | None:
-    return ir.convenience.get_const_tensor(value) if value is not None else None
 
 
 def _rank(value: ir.Value | None) -> int:
@@ -128,7 +111,8 @@ def _rank(value: ir.Value | None) -> int:
 
 
 def _axes(node: ir.Node) -> list[int] | None:
-    tensor = _constant(node.inputs[1]) if len(node.inputs) > 1 else None
+    axes = node.inputs[1] if len(node.inputs) > 1 else None
+    tensor = None if axes is None else ir.convenience.get_const_tensor(axes)
     return None if tensor is None else [int(i) for i in tensor.numpy().ravel()]
 
 

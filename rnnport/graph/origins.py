@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator, Set
 import numpy as np
 import onnx_ir as ir
 
-__all__ = ["SIZES", "dependents", "is_zero", "reads", "sequence_behind", "sole_input"]
+__all__ = [
+    "SIZES",
+    "dependents",
+    "is_zero",
+    "made_by",
+    "number",
+    "reads",
+    "sequence_behind",
+    "sole_input",
+]
 
 # Zeros in their first input, whatever the others say, are zeros in the output.
 _KEEPS_ZERO = {
@@ -24,6 +33,20 @@ _KEEPS_ZERO = {
 }
 # Only the sizes of their input matter.
 SIZES = {"Shape", "Size"}
+
+
+def made_by(value: ir.Value | None, op: str) -> ir.Node | None:
+    """The node that makes a value, where it is this operator of the default domain."""
+    node = value.producer() if value is not None else None
+    return node if node is not None and node.op_type == op and not node.domain else None
+
+
+def number(value: ir.Value | None) -> float | None:
+    """The number that a constant of one element is; None of anything else."""
+    tensor = None if value is None else ir.convenience.get_const_tensor(value)
+    if tensor is None or tensor.size != 1 or tensor.dtype == ir.DataType.STRING:
+        return None
+    return float(tensor.numpy().item())
 
 
 def is_zero(value: ir.Value) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import NDArray
 
 from rnnport.errors import ArtifactDamaged
 from rnnport.runtime.session import open_session
@@ -59,6 +61,10 @@ class FormSessions:
         inputs = [*(p.name for p in form.inputs), *(s.input for s in form.states)]
         outputs = [*(p.name for p in form.outputs), *(s.output for s in form.states)]
         return cls(path, inputs, outputs, provider, threads, spin)
+
+    def session_for(self, arrays: Mapping[str, NDArray[Any]]) -> Any:
+        """The session for whole sequences (B, T, …), whose products take all steps at once."""
+        return self.session(max(array[..., 0].size for array in arrays.values()))
 
     def session(self, rows: int) -> Any:
         """The session for so many rows a run."""

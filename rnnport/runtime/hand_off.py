@@ -62,9 +62,8 @@ def encode(plan: DecodePlan, sessions: FormSessions, sources: Index, arrays: Arr
     rows = len(sources)
     starts = [state.start for state in plan.states if state.start]
     names = list(dict.fromkeys([*starts, *(port.name for port in plan.context)]))
-    # Its sequential part is as in a step, its input projection takes all steps at once.
-    session = sessions.session(max(array[..., 0].size for array in arrays.values()))
-    given = dict(zip(names, _run(session, "encoder", names, arrays), strict=True))
+    outputs = _run(sessions.session_for(arrays), "encoder", names, arrays)
+    given = dict(zip(names, outputs, strict=True))
     states = [
         given[s.start] if s.start else np.zeros((rows, *sizes(s)), s.dtype) for s in plan.states
     ]

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from rnnport.spec import Form, Tuned
+from numpy.typing import NDArray
 
-__all__ = ["WHOLE", "Layout", "Spread", "cut", "steps_of"]
+from rnnport.spec import Form, Port, Tuned
+
+__all__ = ["WHOLE", "Layout", "Spread", "cut", "sizes_of", "steps_of"]
 
 # Multiplications of a layer below which its step is faster on one thread, those of an LSTM that has
 # several rows to share out, and weights that this is true of; …
@@ -78,9 +81,10 @@ class Spread:
         self._tuned = [point for point in tuned if point.threads == threads]
         self._threads = threads
         self._small = threads > 1 and 0 < max(self._each(), default=0) <= _ONE_THREAD_WEIGHTS
-        self._small_lstm = self.may_cut and 0 < max(self._each(), default=0) <= _SMALL_LSTM
-        self._small_lstm = self._small_lstm and not self._stepwise
-        self._cuts = self.may_cut and sum(self._stepwise) >= max(1, sum(self._lstm))
+        small = not self._stepwise and 0 < max(self._lstm, default=0) <= _SMALL_LSTM
+        self._small_lstm = self.may_cut and small
+        mostly_stepwise = sum(self._stepwise) >= max(1, sum(self._lstm))
+        self._cuts = self.may_cut and (mostly_stepwise or small)
 
     @property
     def always_whole(self) -> bool:
@@ -100,19 +104,16 @@ class Spread:
         if (point := self._nearest(batch, steps)) is not None:
             return self._as_tuned(point, batch)
         rows = batch // (_LARGE_ROWS if self._large else _ROWS)
-        work = batch * steps * self._weights // (_PART if steps >= _SHORT else _SHORT_PART)
-        count = min(self._threads, rows, work)
         if self._small_lstm:
-            count = min(self._threads, rows, batch * steps // _SMALL_STEPS)
-        if (self._cuts or self._small_lstm) and count > 1:
+            work = batch * steps // _SMALL_STEPS
+        else:
+            work = batch * steps * self._weights // (_PART if steps >= _SHORT else _SHORT_PART)
+        count = min(self._threads, rows, work)
+        if self._cuts and count > 1:
             return Layout(cut(batch, count), one_thread=True)
         if self.may_cut and self._lstm and batch * steps >= _MANY_STEPS and batch >= 2 * _CHUNK:
             return Layout(cut(batch, batch // _CHUNK))
         return Layout(one_thread=self._small and self._light(batch))
-
-    def is_tuned(self, sizes: Mapping[str, int]) -> bool:
-        """Whether a measured layout is used for these sizes."""
-        return self._nearest(sizes.get("B", 1), steps_of(sizes)) is not None
 
     def _nearest(self, batch: int, steps: int) -> Tuned | None:
         """The measured sizes nearest to these; None where none are within a factor of two."""
@@ -135,6 +136,21 @@ class Spread:
         """Whether every layer's step is."""
         lstm = batch == 1 or batch * max(self._lstm, default=0) <= _ONE_THREAD_LSTM
         return lstm and batch * max(self._stepwise, default=0) <= _ONE_THREAD
+
+
+def sizes_of(ports: Iterable[Port], arrays: Mapping[str, NDArray[Any]]) -> dict[str, int]:
+    """Axis letter to size.
+
+    Args:
+        ports: of the arrays.
+        arrays: by name, of the ports' ranks.
+    """
+    return {
+        axis: size
+        for port in ports
+        for axis, size in zip(port.shape, arrays[port.name].shape, strict=True)
+        if isinstance(axis, str)
+    }
 
 
 def steps_of(sizes: Mapping[str, int]) -> int:

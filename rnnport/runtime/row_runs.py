@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.runtime.bound_rows import BoundRows, Spec
-from rnnport.runtime.layout import WHOLE, Layout, Spread
+from rnnport.runtime.layout import WHOLE, Layout, Spread, sizes_of
 from rnnport.runtime.stream_plan import resolve
 from rnnport.spec import Form
 
@@ -45,7 +45,9 @@ class RowRuns:
 
     def layout(self, inputs: Arrays) -> Layout:
         """How inputs of these shapes are run."""
-        return WHOLE if self._spread.always_whole else self._spread.layout(self._sizes(inputs))
+        if self._spread.always_whole:
+            return WHOLE
+        return self._spread.layout(sizes_of(self._form.inputs, inputs))
 
     def sessions(self, layout: Layout) -> list[Any]:
         """One session for all parts of a layout, or one for each."""
@@ -77,7 +79,7 @@ class RowRuns:
 
     def outputs(self, inputs: Arrays) -> dict[str, Spec] | None:
         """Dtypes and shapes of the outputs; None where they do not follow from the inputs'."""
-        sizes, found = self._sizes(inputs), {}
+        sizes, found = sizes_of(self._form.inputs, inputs), {}
         for port in self._form.outputs:
             shape = resolve(port.shape, sizes)
             if shape is None or 0 in shape:
@@ -106,14 +108,6 @@ class RowRuns:
         bound = _bound(self.sessions(layout), inputs, outputs, layout)
         bound.go()
         return bound.outputs()
-
-    def _sizes(self, inputs: Arrays) -> dict[str, int]:
-        return {
-            axis: size
-            for port in self._form.inputs
-            for axis, size in zip(port.shape, inputs[port.name].shape, strict=True)
-            if isinstance(axis, str)
-        }
 
 
 def _bound(

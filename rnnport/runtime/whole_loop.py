@@ -64,10 +64,8 @@ class WholeLoop:
         Raises:
             InputError: onnxruntime refused the values.
         """
-        # As in encode: the encoder's products take all steps at once.
-        rows = max(array[..., 0].size for array in arrays.values())
         try:
-            outputs: list[Ids] = self.sessions.session(rows).run(None, arrays)
+            outputs: list[Ids] = self.sessions.session_for(arrays).run(None, arrays)
         except Exception as error:
             raise run_refused(f"{GENERATE}.onnx", error) from error
         return [[Hypothesis(0.0, row[row != ENDED])] for row in outputs[0]]

@@ -9,12 +9,13 @@ import re
 import shutil
 import subprocess
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Browser", "browsing", "find_chromium"]
+__all__ = ["Browser", "BrowserError", "browsing", "find_chromium"]
 
 _HOST = "127.0.0.1"
 _FLAGS = (
@@ -52,6 +53,10 @@ def find_chromium() -> tuple[str, str] | None:
     browser = next((path for name in names if (path := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
     return (browser, driver) if browser and driver else None
+
+
+class BrowserError(RuntimeError):
+    """chromedriver refused a command; the message holds its answer."""
 
 
 class Browser:
@@ -99,6 +104,15 @@ class Browser:
 
     def print(self) -> bytes:
         """A PDF."""
+        try:
+            return self._printed()
+        except BrowserError:
+            # Chromium has once refused to print, on a loaded machine, a page that it prints
+            # every other time. A page that cannot be printed is refused again.
+            self._post("/refresh", {})
+            return self._printed()
+
+    def _printed(self) -> bytes:
         return base64.b64decode(self._post("/print", {"background": True}))
 
     def _devtools(self, command: str, params: dict[str, Any]) -> Any:
@@ -152,5 +166,9 @@ def _post(address: str, body: dict[str, Any]) -> Any:
 
 def _send(request: urllib.request.Request) -> Any:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=120) as answer:
-        return json.load(answer)["value"]
+    try:
+        with opener.open(request, timeout=120) as answer:
+            return json.load(answer)["value"]
+    except urllib.error.HTTPError as refused:
+        said = refused.read().decode(errors="replace")
+        raise BrowserError(f"{request.full_url}: {refused.code}: {said}") from refused

@@ -11,7 +11,7 @@ import pytest
 from rnnport import verify
 from rnnport.parity.writing import write_report
 from tests.parity import reports
-from tests.parity.browser import Browser, browsing, find_chromium
+from tests.parity.browser import Browser, BrowserError, browsing, find_chromium
 
 NAMES = ("passed", "failed", "lacking", "partial", "small", "hostile", "verified")
 SIZES = ((360, 800), (1280, 900))
@@ -80,3 +80,8 @@ def test_what_does_not_fit_is_found(tmp_path: Path, browser: Browser) -> None:
     assert found["scroll"] > 360
     (message,) = browser.console()
     assert "nothing is not defined" in message
+
+
+def test_a_refused_command_says_why(browser: Browser) -> None:
+    with pytest.raises(BrowserError, match="javascript error"):
+        browser.run("throw new Error('no')")

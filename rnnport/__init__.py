@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rnnport.exporting import Progress
     from rnnport.parity.report import ParityReport
     from rnnport.runtime.runner import Runner
-    from rnnport.tuning_report import TuneReport
+    from rnnport.tuning.report import TuneReport
 
 __all__ = [
     "Generate",
@@ -277,8 +277,8 @@ def verify(
 def tune(
     folder: str | os.PathLike[str],
     *,
-    batch: Sequence[int] = (1, 8, 32),
-    time: Sequence[int] = (1, 20, 100),
+    batch: Sequence[int] | None = None,
+    time: Sequence[int] | None = None,
     threads: int | None = None,
     seconds: float = 0.3,
     out: str | os.PathLike[str] | None = None,
@@ -289,13 +289,14 @@ def tune(
     At every size: the whole batch on all threads, one thread, parts of the batch side by side. For
     every recurrent layer that has both: the fused operator and a Scan, in model.onnx and, step by
     step, in stream.onnx (needs the `export` extra). Contenders take turns; one replaces what is
-    there only if it is faster by more than 3 %, twice. Outputs stay the same to 1e-6, and the tuned
-    artifact passes its own verification before it takes the old one's place.
+    there only if it is faster by more than 3 %, twice; an operator also only if no size loses as
+    much. Outputs stay the same to 1e-6, and the tuned artifact passes its own verification before
+    it takes the old one's place.
 
     Args:
         folder: the artifact.
-        batch: batch sizes B it shall be fast at; where the model takes one alone, that one.
-        time: lengths T; likewise.
+        batch: batch sizes B it shall be fast at; None for 1, 8 and 32, or the model's own.
+        time: lengths T; None for those of 1, 20 and 100 that it takes, or the model's own.
         threads: to use, as `load(threads=)` will say; as many as there are processors where None.
         seconds: for each candidate and size.
         out: a new folder for the tuned artifact; the old one's place where None.
@@ -305,10 +306,13 @@ def tune(
         What was tried and kept; nothing was written where its `changed` is False.
 
     Raises:
-        UsageError: sizes, threads or seconds that make no sense, or sizes the model does not take.
+        UsageError: sizes, threads or seconds that make no sense; sizes the model does not take; the
+            current folder.
+        ProviderLacks: a float16 artifact, which is not for the CPU.
         ArtifactDamaged: a file is missing, changed or foreign.
         ParityError: the tuned artifact fails its verification; the old one stays.
-        SaveFailed, ArtifactExists: the folder cannot be written.
+        SaveFailed, ArtifactExists: the folder cannot be written, holds other files, or was changed
+            meanwhile.
     """
     from rnnport.tuning import tune as run_tune
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from rnnport.errors import Reason
-from rnnport.spec import FileRecord, Form, Manifest, Port, State, Structure
+from rnnport.spec import FileRecord, Form, Manifest, Port, State, Structure, Tuned
 
 __all__ = ["contradictions", "file_records", "is_plain_name"]
 
@@ -52,10 +53,25 @@ def _contradictions(manifest: Manifest) -> Iterator[_Finding]:
             yield "forms", repr(name), f"one of {', '.join(FORM_NAMES)}"
         yield from _form(f"form {name}", form)
     yield from _stream(manifest)
+    for point in manifest.tuned:
+        yield from _tuned(point)
     if "model" in manifest.forms:
         model = manifest.forms["model"]
         yield from _structure("input_structure", manifest.input_structure, model.inputs, True)
         yield from _structure("output_structure", manifest.output_structure, model.outputs, False)
+
+
+def _tuned(point: Tuned) -> Iterator[_Finding]:
+    """A measured size; runners divide by its sizes and cut the batch into its parts."""
+    subject = f"tuned, {point.batch}×{point.time}"
+    for name in ("batch", "time", "threads", "parts"):
+        if (count := getattr(point, name)) < 1:
+            yield subject, f"{name} {count}", "at least 1"
+    if point.parts > point.batch:
+        yield subject, f"{point.parts} parts", "at most one for each row of the batch"
+    for name in ("before_us", "after_us"):
+        if not 0 < (taken := getattr(point, name)) < math.inf:
+            yield subject, f"{name} {taken}", "a time above 0"
 
 
 def _files(manifest: Manifest) -> Iterator[_Finding]:

@@ -13,7 +13,7 @@ from rnnport.cli.outcome import outcome, print_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rnnport.tuning_report import TuneReport
+    from rnnport.tuning.report import Kept, TuneReport
 
 __all__ = ["tune"]
 
@@ -21,11 +21,12 @@ __all__ = ["tune"]
 def tune(
     folder: Folder,
     batch: Annotated[
-        str, typer.Option(metavar="B,…", help="Batch sizes it shall be fast at.")
-    ] = "1,8,32",
+        str | None,
+        typer.Option(metavar="B,…", help="Batch sizes it shall be fast at; else 1,8,32."),
+    ] = None,
     time: Annotated[
-        str, typer.Option(metavar="T,…", help="Lengths it shall be fast at.")
-    ] = "1,20,100",
+        str | None, typer.Option(metavar="T,…", help="Lengths it shall be fast at; else 1,20,100.")
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(help="Threads it will be loaded with; else all processors.")
     ] = None,
@@ -38,14 +39,15 @@ def tune(
     """Measure on this machine how an artifact runs fastest on the CPU, and keep that.
 
     Tries layouts (the whole batch, one thread, parts side by side) at every size, and for every
-    recurrent layer the fused operator and a Scan. Outputs stay the same to 1e-6; the artifact
-    verifies itself before it is replaced.
+    recurrent layer the fused operator and a Scan over all sizes. Outputs stay the same to 1e-6;
+    the artifact verifies itself before it is replaced.
     """
     with outcome(as_json):
         import rnnport
         from rnnport.cli.progress import progress
 
-        batches, times = sizes("--batch", batch), sizes("--time", time)
+        batches = None if batch is None else sizes("--batch", batch)
+        times = None if time is None else sizes("--time", time)
         name = rnnport.open(folder).manifest.name
         with progress(shown=not as_json) as told:
             found = rnnport.tune(
@@ -72,28 +74,52 @@ def _show(name: str, found: TuneReport, where: Path) -> None:
     threads = f"{found.threads} thread{'s' * (found.threads != 1)}"
     console.print(Text.assemble((name, "bold"), f" on the CPU, {threads}"))
     console.print(_table(found))
-    switched = [
-        f"{one.form}, {one.layer}: {one.now} to {one.then}, {one.gain:.2f} times as fast"
-        for one in found.switched
-    ]
+    if found.switched or found.stayed:
+        console.print()
+        console.print(_operators(found))
     written = f"written to {where}, after verifying it" if found.changed else "nothing to gain"
-    told = {"switched": "; ".join(switched) or "no layer", "tuned": written}
+    told = {"tuned": written}
     if found.notes:
         told["notes"] = "; ".join(found.notes)
+    console.print()
     console.print(facts(told))
 
 
-def _table(found: TuneReport) -> Table:
+def _operators(found: TuneReport) -> Table:
+    """Every layer that was tried on another operator."""
+    table = _plain("form", "layer", "operator", "tried", "as fast", "")
+    rows = [*((one, "switched") for one in found.switched), *((one, "") for one in found.stayed)]
+    for one, mark in rows:
+        table.add_row(one.form, one.layer, one.now, one.then, f"{one.gain:.2f}×", mark)
+    return table
+
+
+def _plain(*columns: str) -> Table:
     from rich import box
     from rich.table import Table
 
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+    for column in columns:
+        right = column in ("batch", "time", "before", "after", "gain", "as fast")
+        table.add_column(column, justify="right" if right else "left")
+    return table
+
+
+def _others(row: Kept) -> str:
+    """Other layouts, and how many times as long they took."""
+    best = row.tried[row.layout]
+    times = sorted((us / best, name) for name, us in row.tried.items() if name != row.layout)
+    return ", ".join(f"{name} {ratio:.2f}×" for ratio, name in times)
+
+
+def _table(found: TuneReport) -> Table:
+    """Every size: what is used, and how many times as long other layouts take."""
     from rnnport.cli.bench import duration
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
-    for column in ("batch", "time", "before", "after", "gain", "layout"):
-        table.add_column(column, justify="left" if column == "layout" else "right")
+    table = _plain("batch", "time", "before", "after", "gain", "layout", "others take")
     for row in found.kept:
         before, after = (duration(us / 1e6) for us in (row.before_us, row.after_us))
         gain = f"{row.before_us / row.after_us:.2f}×"
-        table.add_row(str(row.size.batch), str(row.size.time), before, after, gain, row.layout)
+        size = str(row.size.batch), str(row.size.time)
+        table.add_row(*size, before, after, gain, row.layout, _others(row))
     return table

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from rnnport.artifact.load import Artifact
 from rnnport.runtime.layout import Layout, Spread, cut
 from rnnport.runtime.row_runs import RowRuns
 from rnnport.runtime.session import open_session
-from rnnport.spec import Form
+from rnnport.spec import Form, Tuned
 
 __all__ = ["LayoutRuns", "layouts", "named"]
 
@@ -26,21 +25,26 @@ class LayoutRuns:
         form: what it is.
         threads: for the whole batch.
         mixes_rows: rows of a batch influence one another.
+        tuned: layouts measured before.
+
+    Attributes:
+        spread: chooses the layout that a runner would use.
     """
 
-    def __init__(self, path: Path, form: Form, threads: int, *, mixes_rows: bool) -> None:
-        self.spread = Spread(form, threads, mixes_rows=mixes_rows)
+    def __init__(
+        self,
+        path: Path,
+        form: Form,
+        threads: int,
+        *,
+        mixes_rows: bool,
+        tuned: Sequence[Tuned] = (),
+    ) -> None:
+        self.spread = Spread(form, threads, mixes_rows=mixes_rows, tuned=tuned)
         single = partial(open_session, path, "cpu", 1)
         session = open_session(path, "cpu", threads)
         self._names = [port.name for port in form.outputs]
         self._rows = RowRuns(session, single, form, self.spread)
-
-    @classmethod
-    def of(cls, artifact: Artifact, name: str, threads: int) -> LayoutRuns:
-        """A form as it stands in an artifact."""
-        facts = artifact.manifest
-        path, form = artifact.forms[name], facts.forms[name]
-        return cls(path, form, threads, mixes_rows=facts.mixes_rows)
 
     def takes(self, inputs: Mapping[str, NDArray[Any]]) -> bool:
         """Whether the graph runs on inputs of these sizes."""
@@ -51,10 +55,10 @@ class LayoutRuns:
         return True
 
     def call(self, inputs: Mapping[str, NDArray[Any]], layout: Layout) -> Callable[[], Any]:
-        """A run in this layout, over and over."""
+        """A run in this layout, over and over; uncut where outputs are not foreseen."""
         outputs = self._rows.outputs(inputs)
         if outputs is None:
-            session = self._rows.sessions(Layout(one_thread=layout.one_thread))[0]
+            session = self._rows.sessions(Layout() if layout.parts else layout)[0]
             return lambda: session.run(self._names, inputs)
         bound = self._rows.bind(inputs, outputs, layout)
         bound.point(inputs)

@@ -92,6 +92,7 @@ def _edit(manifest: Manifest, *path: Any, value: Any) -> bytes:
 
 
 MODEL = ("forms", "model")
+TUNED = {"batch": 8, "time": 20, "threads": 2, "before_us": 2.0, "after_us": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -115,6 +116,12 @@ MODEL = ("forms", "model")
         ((*MODEL, "outputs"), [], "form model, outputs | received: none"),
         (("input_structure", "name"), "z", "leaves ['z'] | expected: the ports ['x']"),
         (("output_structure", "keys"), ["a"], "keys and items that do not pair"),
+        (("tuned",), [{**TUNED, "batch": 0}], "tuned, 0×20 | received: batch 0"),
+        (("tuned",), [{**TUNED, "time": -1}], "tuned, 8×-1 | received: time -1"),
+        (("tuned",), [{**TUNED, "threads": 0}], "tuned, 8×20 | received: threads 0"),
+        (("tuned",), [{**TUNED, "parts": 0}], "tuned, 8×20 | received: parts 0"),
+        (("tuned",), [{**TUNED, "parts": 9}], "tuned, 8×20 | received: 9 parts"),
+        (("tuned",), [{**TUNED, "after_us": 0}], "tuned, 8×20 | received: after_us 0"),
         (("surprise",), 1, "Object contains unknown field `surprise`"),
         (("golden", "size"), "1", "Expected `int`, got `str`"),
         (("name",), "digest", "bytes that do not fit the digest"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from rnnport.spec import Form, LayerReport
 if TYPE_CHECKING:
     from rnnport.graph.retune import Switch
 
-__all__ = ["SAME", "Graphs", "Variant", "retold"]
+__all__ = ["SAME", "Graphs", "Variant", "differs", "names_in", "retold", "same"]
 
 # Of the largest magnitude, or of 1: what a switched graph may differ by.
 SAME = 1e-6
@@ -54,10 +54,15 @@ class Graphs:
     def __init__(self, artifact: Artifact, folder: Path) -> None:
         self._artifact, self._folder = artifact, folder
         forms = artifact.manifest.forms
-        self._best = {name: Variant(artifact.forms[name], form) for name, form in forms.items()}
+        self._original = {n: Variant(artifact.forms[n], form) for n, form in forms.items()}
+        self._best = dict(self._original)
         self._count = 0
         self.notes: list[str] = []
         self._retune = self._tools()
+
+    def original(self, name: str) -> Variant:
+        """The graph of a form as it was."""
+        return self._original[name]
 
     def best(self, name: str) -> Variant:
         """The graph of a form that is fastest so far."""
@@ -79,7 +84,11 @@ class Graphs:
         return list(self._retune.switches(_load(self._best[name].path)))
 
     def switched(self, name: str, wish: Switch) -> Variant | None:
-        """The best graph with one layer switched; None where outputs do not stay the same."""
+        """The best graph with one layer switched.
+
+        Returns:
+            None where model.onnx then gives other outputs than it did at first, by more than SAME.
+        """
         from rnnport.graph.finish import count_ops, write_onnx
         from rnnport.graph.step_weights import step_weights
 
@@ -102,8 +111,8 @@ class Graphs:
             step_weights=step_weights(model),
         )
         variant = Variant(path, form, switched)
-        if name == "model" and not self._same(base, variant):
-            self.notes.append(f"{wish.layer} as {wish.then}: outputs differ by more than {SAME:g}")
+        if name == "model" and not self._same(variant):
+            self.notes.append(differs(wish.layer, wish.then))
             return None
         return variant
 
@@ -111,14 +120,14 @@ class Graphs:
         """Values in the best graph of a form."""
         return names_in(_load(self._best[name].path))
 
-    def _same(self, one: Variant, other: Variant) -> bool:
-        """Whether both give the same outputs on every golden case."""
+    def _same(self, other: Variant) -> bool:
+        """Whether model.onnx still gives the outputs it gave at first, on every golden case."""
+        first = self.original("model")
         golden = self._artifact.path / self._artifact.manifest.golden.file
-        runs = [run_form(v.path, v.form) for v in (one, other)]
+        runs = [run_form(v.path, v.form) for v in (first, other)]
         for case in read_golden(golden):
-            given = {port.name: case.inputs[port.name] for port in one.form.inputs}
-            expected, received = (run(given) for run in runs)
-            if not all(_close(expected[name], received[name]) for name in expected):
+            given = {port.name: case.inputs[port.name] for port in first.form.inputs}
+            if not same(*(run(given) for run in runs)):
                 return False
         return True
 
@@ -133,6 +142,18 @@ class Graphs:
             self.notes.append(f"{said}; pip install 'rnnport[export]'")
             return None
         return retune
+
+
+def differs(layer: str, operator: str) -> str:
+    """What to note of a layer that does not stay the same."""
+    return f"{layer} as {operator}: outputs differ by more than {SAME:g}"
+
+
+def same(expected: Mapping[str, Any], received: Mapping[str, Any]) -> bool:
+    """Whether all arrays are equal to within SAME of their largest magnitude, or of 1."""
+    return expected.keys() == received.keys() and all(
+        _close(expected[name], received[name]) for name in expected
+    )
 
 
 def _close(one: Any, other: Any) -> bool:

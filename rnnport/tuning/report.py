@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -36,10 +37,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Switched:
-    """A layer that runs on another operator now.
+    """A layer that was tried on another operator.
 
     Attributes:
-        gain: geometric mean of time before over time after, over all sizes.
+        form: "model" or "stream".
+        layer: its name.
+        now: the operator before.
+        then: the other one.
+        gain: how many times as fast: the geometric mean over all sizes, the lower of two races.
     """
 
     form: str
@@ -57,12 +62,14 @@ class Kept:
         layout: the one that is used now.
         before_us: median of a run as the artifact was.
         after_us: as it is now.
+        tried: the median of every layout in the race of all, in microseconds.
     """
 
     size: Size
     layout: str
     before_us: float
     after_us: float
+    tried: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,8 +79,9 @@ class TuneReport:
     Attributes:
         threads: there were to use.
         trials: everything measured, in order.
-        switched: layers that were switched.
-        tuned: layouts that differ from the rule's, as written to the manifest.
+        switched: layers that run on another operator now.
+        stayed: layers whose other operator was no faster at all sizes.
+        tuned: layouts as written to the manifest; none where all are as they were.
         kept: for each size.
         notes: what was not tried, and why.
     """
@@ -81,6 +89,7 @@ class TuneReport:
     threads: int
     trials: list[Trial] = field(default_factory=list)
     switched: list[Switched] = field(default_factory=list)
+    stayed: list[Switched] = field(default_factory=list)
     tuned: list[Tuned] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

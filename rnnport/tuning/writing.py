@@ -2,42 +2,85 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
 from rnnport.artifact.consistency import file_records
-from rnnport.artifact.load import Artifact
-from rnnport.artifact.save import staging
-from rnnport.errors import ParityError, Reason
+from rnnport.artifact.load import Artifact, open_artifact
+from rnnport.artifact.manifest import MANIFEST_FILE
+from rnnport.artifact.save import check_target, staging
+from rnnport.errors import ArtifactExists, ParityError, Reason, SaveFailed
 from rnnport.parity.report import ParityReport
 from rnnport.parity.verify import verify
-from rnnport.retuning import Graphs, retold
 from rnnport.spec import Form, LayerReport, Manifest, Tuned
-from rnnport.tuning_report import TuneReport
+from rnnport.tuning.graphs import Graphs, retold
+from rnnport.tuning.report import TuneReport
 
-__all__ = ["write_tuned"]
+__all__ = ["check_place", "write_tuned"]
+
+
+def check_place(artifact: Artifact, out: str | os.PathLike[str] | None) -> None:
+    """Refuse early what write_tuned would refuse late.
+
+    Raises:
+        ArtifactExists: out is taken; or the artifact's own folder, which is replaced as a whole,
+            holds files that are not the artifact's.
+        UsageError: the current folder would be replaced.
+        SaveFailed: the place cannot be looked at.
+    """
+    if out is not None:
+        check_target(out)
+        return
+    check_target(artifact.path, overwrite=True)
+    if foreign := sorted({path.name for path in artifact.path.iterdir()} - _own(artifact)):
+        raise ArtifactExists.of(
+            f"folder {artifact.path}",
+            f"it also holds {', '.join(foreign[:4])}{', …' if len(foreign) > 4 else ''}",
+            "only an artifact's files, since the folder is replaced",
+            "move them away, or write to a new folder: out= (--out)",
+        )
+
+
+def copied(artifact: Artifact, folder: Path) -> Artifact:
+    """A copy of what an artifact's manifest lists, checked as when it is opened.
+
+    Raises:
+        ArtifactDamaged: the artifact is being changed.
+    """
+    folder.mkdir()
+    for name in _own(artifact):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy2(artifact.path / name, folder / name)
+    return open_artifact(folder)
 
 
 def write_tuned(
-    artifact: Artifact, graphs: Graphs, report: TuneReport, out: str | os.PathLike[str] | None
+    artifact: Artifact,
+    graphs: Graphs,
+    report: TuneReport,
+    place: Path,
+    out: str | os.PathLike[str] | None,
 ) -> Artifact:
     """Write the tuned artifact beside its place, verify it, and swap it in.
 
     Args:
-        artifact: as it was.
+        artifact: as it was; a copy.
         graphs: the best ones.
         report: what was tuned.
+        place: where the artifact itself is.
         out: a new folder, or None for the artifact's own.
 
     Raises:
         ParityError: the tuned artifact fails its own verification; nothing was changed.
-        SaveFailed: the file system refused.
+        SaveFailed: the file system refused, or somebody changed the artifact meanwhile.
     """
     facts = artifact.manifest
-    with staging(artifact.path if out is None else out, overwrite=out is None) as draft:
+    with staging(place if out is None else out, overwrite=out is None) as draft:
         for entry in file_records(facts):
             shutil.copy2(artifact.path / entry.file, draft.folder / entry.file)
         forms: dict[str, Form] = dict(facts.forms)
@@ -55,7 +98,27 @@ def write_tuned(
             tuned=_merged([] if "model" in graphs.changed else facts.tuned, report.tuned),
         )
         _refuse_failed(verify(Artifact.of(draft.folder, manifest), provider="cpu"))
+        if out is None:
+            _require_unchanged(place, facts)
         return draft.commit(manifest)
+
+
+def _require_unchanged(place: Path, facts: Manifest) -> None:
+    """Somebody else's export or tuning is not to be overwritten with what was measured before."""
+    found = open_artifact(place)
+    check_place(found, None)
+    if found.manifest != facts:
+        raise SaveFailed.of(
+            f"tuning {place}",
+            "the artifact was changed meanwhile",
+            "the one that was measured; what is there now stays",
+            "tune again",
+        )
+
+
+def _own(artifact: Artifact) -> set[str]:
+    """Names of its files."""
+    return {MANIFEST_FILE, *(entry.file for entry in file_records(artifact.manifest))}
 
 
 def _layers(facts: Manifest, graphs: Graphs) -> list[LayerReport]:

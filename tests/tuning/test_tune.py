@@ -1,12 +1,10 @@
 """`rnnport.tune`: whichever candidate wins, outputs stay and the artifact stays whole.
 
-No time is measured here: races are decided beforehand, so that every candidate gets to win.
+No time is measured here.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,87 +12,23 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import rnnport
-from rnnport import tuning_writing
-from rnnport.cli.main import app
-from rnnport.errors import ParityError, UsageError
 from rnnport.runtime.layout import Layout, Spread
 from rnnport.runtime.layout_runs import layouts, named
-from rnnport.runtime.racing import race
 from rnnport.spec import Tuned
-from rnnport.tuning import tune
-
-Wins = Callable[[str], bool]
-
-
-def decided(wins: Wins) -> Any:
-    """A race in which names that win take half the time of others; every call is made once."""
-
-    def run(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
-        for call in calls.values():
-            call()
-        return {name: 1e-4 if wins(name) else 2e-4 for name in calls}
-
-    return run
-
-
-def then_wins(name: str) -> bool:
-    return name.startswith("then")
-
-
-def layout_wins(layout: str) -> Wins:
-    return lambda name: name in (layout, "after")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Artifacts by name, each exported once; nobody may change them."""
-    folder, known = tmp_path_factory.mktemp("tuning"), set()
-    layers = {
-        "gru": [
-            keras.layers.GRU(5, return_sequences=True, name="gru"),
-            keras.layers.GRU(4, name="second"),
-        ],
-        "simple": [
-            keras.layers.SimpleRNN(5, return_sequences=True, name="simple_rnn"),
-            keras.layers.Dense(2),
-        ],
-        "dense": [keras.layers.Dense(3)],
-    }
-
-    def make(name: str) -> Path:
-        if name not in known:
-            keras.utils.set_random_seed(3)
-            model = keras.Sequential([keras.Input((None, 3)), *layers[name]], name=name)
-            rnnport.export(model, folder / name, target="cpu")
-            known.add(name)
-        return folder / name
-
-    return make
-
-
-@pytest.fixture
-def copy(made: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
-    def make(name: str) -> Path:
-        return Path(shutil.copytree(made(name), tmp_path / name))
-
-    return make
-
-
-def outputs(folder: Path, *shape: int, threads: int = 2) -> Any:
-    x = np.random.default_rng(7).standard_normal(shape).astype(np.float32)
-    return rnnport.load(folder, provider="cpu", threads=threads).run(x)
-
-
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def counts(folder: Path, form: str = "model") -> dict[str, int]:
-    return rnnport.open(folder).manifest.forms[form].op_counts
-
+from rnnport.tuning.search import tune
+from tests.tuning.artifacts import (
+    FIXED_TIME,
+    bytes_of,
+    counts,
+    decided,
+    layout_wins,
+    nothing_wins,
+    outputs,
+    quick,
+    then_wins,
+)
 
 SHAPES = [(1, 1, 3), (2, 9, 3), (5, 33, 3)]
 
@@ -162,7 +96,7 @@ def test_layouts_are_written_and_used(layout: str, copy: Callable[[str], Path], 
 def test_nothing_to_gain_leaves_the_folder_untouched(copy: Callable[[str], Path]) -> None:
     folder = copy("gru")
     before = bytes_of(folder)
-    report = tune(folder, batch=[1, 3], time=[2], threads=2, race=decided(lambda name: True))
+    report = tune(folder, batch=[1, 3], time=[2], threads=2, race=decided(nothing_wins))
     assert not report.changed
     assert len(report.kept) == 2
     assert bytes_of(folder) == before
@@ -191,7 +125,7 @@ def test_tuning_again_without_gain_leaves_the_folder_untouched(copy: Callable[[s
     sizes: dict[str, Any] = {"batch": [8], "time": [20], "threads": 2}
     assert tune(folder, **sizes, race=decided(layout_wins("2 parts"))).changed
     before = bytes_of(folder)
-    assert not tune(folder, **sizes, race=decided(lambda name: True)).changed
+    assert not tune(folder, **sizes, race=decided(nothing_wins)).changed
     assert not tune(folder, **sizes, race=decided(layout_wins("2 parts"))).changed
     assert bytes_of(folder) == before
 
@@ -226,7 +160,7 @@ def test_another_graph_forgets_what_was_measured_on_the_old_one(
     folder = copy("gru")
     tune(folder, batch=[8], time=[400], threads=2, race=decided(layout_wins("2 parts")))
     tune(folder, batch=[1], time=[4], threads=2, race=decided(then_wins))
-    assert {(p.batch, p.time) for p in rnnport.open(folder).manifest.tuned} == {(1, 4)}
+    assert rnnport.open(folder).manifest.tuned == []
 
 
 def test_the_present_layout_takes_part(tmp_path: Path) -> None:
@@ -234,78 +168,15 @@ def test_the_present_layout_takes_part(tmp_path: Path) -> None:
     keras.utils.set_random_seed(3)
     model = keras.Sequential([keras.Input((None, 2)), keras.layers.LSTM(96)], name="long")
     folder = rnnport.export(model, tmp_path / "long", target="cpu").path
-    report = tune(folder, batch=[64], time=[700], threads=2, race=decided(lambda name: True))
+    report = tune(folder, batch=[64], time=[700], threads=2, race=decided(nothing_wins))
     assert {t.candidate for t in report.trials} >= {"whole batch", "2 parts", "2 parts in turn"}
     assert [row.layout for row in report.kept] == ["2 parts in turn"]
-    assert not report.changed
-
-
-def test_a_fixed_length(tmp_path: Path) -> None:
-    keras.utils.set_random_seed(3)
-    layers = [keras.layers.GRU(4, return_sequences=True), keras.layers.Flatten()]
-    model = keras.Sequential([keras.Input((5, 3)), *layers, keras.layers.Dense(2)])
-    folder = rnnport.export(model, tmp_path / "fixed", target="cpu").path
-    report = tune(folder, batch=[1, 8], time=[4], threads=2, race=decided(lambda name: True))
-    assert [(row.size.batch, row.size.time) for row in report.kept] == [(1, 5), (8, 5)]
     assert not report.changed
 
 
 def test_a_model_without_recurrent_layers(copy: Callable[[str], Path]) -> None:
     report = tune(copy("dense"), batch=[4], time=[4], threads=2, race=decided(then_wins))
     assert not report.switched
-
-
-def test_what_fails_its_verification_changes_nothing(
-    copy: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = copy("gru")
-    before = bytes_of(folder)
-    verified = rnnport.verify(folder, provider="cpu")
-    bad = [check for check in verified.checks if check.kind == "shapes"][:1]
-
-    class Failed:
-        checks = tuple(
-            type(c)(**{f: getattr(c, f) for f in c.__struct_fields__} | {"passed": False})
-            for c in bad
-        )
-
-    monkeypatch.setattr(tuning_writing, "verify", lambda *args, **kwargs: Failed)
-    with pytest.raises(ParityError, match="tuned artifact"):
-        tune(folder, batch=[1], time=[4], threads=2, race=decided(then_wins))
-    assert bytes_of(folder) == before
-    assert {p.name for p in tmp_path.iterdir()} == {"gru"}
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"batch": [0]}, "batch"),
-        ({"time": []}, "time"),
-        ({"threads": 0}, "threads"),
-        ({"seconds": 0.0}, "seconds"),
-    ],
-)
-def test_bad_input(given: dict[str, Any], said: str, made: Callable[[str], Path]) -> None:
-    with pytest.raises(UsageError, match=said):
-        tune(made("gru"), **given)
-
-
-def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such folder"):
-        rnnport.tune(tmp_path / "none")
-
-
-def test_without_graph_libraries(
-    copy: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Layouts alone, and it says so."""
-    import sys
-
-    monkeypatch.setitem(sys.modules, "rnnport.graph.retune", None)
-    monkeypatch.delattr("rnnport.graph.retune", raising=False)
-    report = tune(copy("gru"), batch=[8], time=[20], threads=2, race=decided(then_wins))
-    assert not report.switched
-    assert "pip install 'rnnport[export]'" in report.notes[0]
 
 
 def test_measured_points_hold_near_their_sizes(made: Callable[[str], Path]) -> None:
@@ -339,35 +210,66 @@ def test_layouts_worth_a_try() -> None:
     assert layouts(32, 1, may_cut=True) == [Layout()]
 
 
-def test_the_race_itself() -> None:
-    """Every call is made, in turns; the slower one comes out slower."""
-    import time
-
-    made: list[str] = []
-
-    def call(name: str, seconds: float) -> Callable[[], None]:
-        def run() -> None:
-            made.append(name)
-            time.sleep(seconds)
-
-        return run
-
-    found = race({"slow": call("slow", 0.02), "fast": call("fast", 0.001)}, 0.01)
-    assert found["slow"] > found["fast"] >= 0.001
-    assert made.count("slow") >= 6
+def test_a_fixed_length(copy: Callable[[str], Path]) -> None:
+    report = tune(copy("fixed"), batch=[1, 8], threads=2, race=decided(nothing_wins))
+    assert [(row.size.batch, row.size.time) for row in report.kept] == [
+        (1, FIXED_TIME),
+        (8, FIXED_TIME),
+    ]
+    assert not report.changed
 
 
-def test_the_command(copy: Callable[[str], Path]) -> None:
+def test_an_operator_that_loses_at_one_size_stays(copy: Callable[[str], Path]) -> None:
+    """Though it wins on the mean."""
+    folder, number = copy("gru"), [0]
+
+    def run(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
+        number[0] += 1
+        factor = 3.0 if number[0] % 2 else 0.9
+        return {n: 1e-4 / factor if then_wins(n) else 1e-4 for n in calls}
+
+    report = tune(folder, batch=[1, 4], time=[4], threads=1, race=run)
+    assert not report.switched
+    assert not report.changed
+    tried = [(one.form, one.layer, one.gain) for one in report.stayed]
+    gain = pytest.approx((3 * 0.9) ** 0.5)
+    assert tried == [(f, n, gain) for f in ("model", "stream") for n in ("gru", "second")]
+
+
+def test_the_second_race_is_between_the_two_fastest(copy: Callable[[str], Path]) -> None:
+    races: list[list[str]] = []
+
+    def run(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
+        races.append(sorted(calls))
+        return {n: 1e-4 if then_wins(n) else 2e-4 for n in calls}
+
+    quick(copy("simple"), run)
+    whole = ["2 parts", "one thread", "whole batch"]
+    both = sorted(f"{side}, {name}" for side in ("now", "then") for name in whole)
+    assert races[:2] == [both, ["now", "then"]]
+    assert races[2:4] == [["now", "then"]] * 2
+    assert races[4] == whole
+    assert races[-1] == ["after", "before"]
+
+
+def test_an_operator_alone_writes_no_layouts(copy: Callable[[str], Path]) -> None:
     folder = copy("gru")
-    words = ["tune", str(folder), "--batch", "1,4", "--time", "3", "--seconds", "0.001"]
-    result = CliRunner().invoke(app, [*words, "--threads", "2", "--json"])
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    assert [(k["size"]["batch"], k["size"]["time"]) for k in found["kept"]] == [(1, 3), (4, 3)]
-    assert all(k["after_us"] > 0 for k in found["kept"])
-    shown = CliRunner().invoke(app, words)
-    assert shown.exit_code == 0, shown.output
-    assert "layout" in shown.output
-    assert rnnport.verify(folder, provider="cpu").passed
-    wrong = CliRunner().invoke(app, ["tune", str(folder), "--batch", "x"])
-    assert wrong.exit_code == 2
+    report = quick(folder, decided(then_wins), batch=[1, 2], time=[4])
+    assert report.switched
+    assert not report.tuned
+    assert rnnport.open(folder).manifest.tuned == []
+
+
+def test_old_layouts_stay_where_the_stream_alone_is_switched(copy: Callable[[str], Path]) -> None:
+    folder = copy("gru")
+    quick(folder, decided(layout_wins("2 parts")))
+    before = rnnport.open(folder).manifest.tuned
+    assert before
+
+    def run(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
+        stream = sorted(calls) == ["now", "then"]
+        return {n: 1e-4 if stream and n == "then" else 2e-4 for n in calls}
+
+    report = quick(folder, run)
+    assert {one.form for one in report.switched} == {"stream"}
+    assert rnnport.open(folder).manifest.tuned == before

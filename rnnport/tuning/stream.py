@@ -1,0 +1,110 @@
+"""Which layers of stream.onnx step faster on another operator, over all batch sizes together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rnnport.errors import NotStreamable
+from rnnport.runtime.stepper import Stepper
+from rnnport.runtime.stream_plan import STREAM, StreamPlan
+from rnnport.runtime.stream_session import StreamSessions
+from rnnport.samples import draw
+from rnnport.tuning.contest import better, mean
+from rnnport.tuning.graphs import Variant, differs, same
+from rnnport.tuning.report import Size, Switched, Trial
+from rnnport.tuning.setting import Setting
+from rnnport.tuning.sizes import BATCHES
+
+__all__ = ["switch_stream"]
+
+_CHECKED_STEPS = 4
+
+
+def switch_stream(setting: Setting, batches: Sequence[int] | None) -> None:
+    """Try every layer in turn; what is faster is the graph that the next is tried in."""
+    graphs, report = setting.graphs, setting.report
+    candidates = graphs.switches(STREAM)
+    if not candidates:
+        return
+    try:
+        plan = StreamPlan.of(setting.artifact.manifest)
+    except NotStreamable as error:
+        graphs.notes.append(f"stream.onnx stays as it is: {error.reasons[0].received}")
+        return
+    wanted = batches or BATCHES if plan.batch is None else [plan.batch]
+    for number, wish in enumerate(candidates):
+        setting.progress(f"stream, {wish.layer}: {wish.then}", 0.4 + 0.2 * number / len(candidates))
+        variant = graphs.switched(STREAM, wish)
+        if variant is None:
+            continue
+        if not _same_steps(plan, graphs.original(STREAM), variant, wanted[0]):
+            graphs.notes.append(differs(f"stream, {wish.layer}", wish.then))
+            continue
+        kept, gain = _gain(setting, plan, variant, wanted, wish.then)
+        if kept:
+            graphs.keep(STREAM, variant)
+        tried = Switched(STREAM, wish.layer, wish.now, wish.then, gain)
+        (report.switched if kept else report.stayed).append(tried)
+
+
+def _gain(
+    setting: Setting, plan: StreamPlan, variant: Variant, batches: Sequence[int], label: str
+) -> tuple[bool, float]:
+    """Whether the candidate wins both races, and by how much."""
+    sides = {"now": setting.graphs.best(STREAM), "then": variant}
+    races = []
+    for batch in batches:
+        steps = draw(plan.steps, {"B": batch})
+        steppers = {n: _stepper(plan, v, batch, setting.threads) for n, v in sides.items()}
+        races.append({name: _stepping(stepper, steps) for name, stepper in steppers.items()})
+    gains: list[float] = []
+    for _ in range(2):
+        ratios = []
+        for batch, calls in zip(batches, races, strict=True):
+            found = setting.contest.race(calls)
+            us = found["then"] * 1e6
+            setting.report.trials.append(Trial(STREAM, Size(batch, 1), label, us))
+            ratios.append(found["now"] / found["then"])
+        gains.append(mean(ratios))
+        if not better(ratios):
+            return False, min(gains)
+    return True, min(gains)
+
+
+def _stepper(plan: StreamPlan, variant: Variant, batch: int, threads: int | None) -> Stepper:
+    fixed = draw(plan.fixed, {"B": batch}) if plan.fixed else None
+    return Stepper(StreamSessions(variant.path, plan, "cpu", threads), batch, fixed)
+
+
+def _stepping(stepper: Stepper, steps: Mapping[str, Any]) -> Callable[[], Any]:
+    if len(steps) == 1:
+        (x,) = steps.values()
+        return lambda: stepper.step(x)
+    return lambda: stepper.step(**steps)
+
+
+def _same_steps(plan: StreamPlan, one: Variant, other: Variant, batch: int) -> bool:
+    """Whether both give the same states and outputs, step by step."""
+    steppers = [_stepper(plan, variant, batch, 1) for variant in (one, other)]
+    for seed in range(_CHECKED_STEPS):
+        steps = draw(plan.steps, {"B": batch}, seed=seed)
+        expected, received = (_stepped(stepper, steps) for stepper in steppers)
+        if not same(expected, received):
+            return False
+    return True
+
+
+def _stepped(stepper: Stepper, steps: Mapping[str, Any]) -> dict[str, Any]:
+    """Outputs of a step, named by their place, and the states after it."""
+    found = _flat(_stepping(stepper, steps)())
+    states = {f"state {name}": array for name, array in stepper.state.items()}
+    return {**{f"output {number}": array for number, array in enumerate(found)}, **states}
+
+
+def _flat(outputs: Any) -> list[Any]:
+    if isinstance(outputs, Mapping):
+        return [leaf for value in outputs.values() for leaf in _flat(value)]
+    if isinstance(outputs, (list, tuple)):
+        return [leaf for value in outputs for leaf in _flat(value)]
+    return [outputs]

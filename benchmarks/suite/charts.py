@@ -53,7 +53,7 @@ def draw_ratios(rows: Sequence[Row], path: Path) -> None:
     """A panel a peer: how many times faster rnnport is, median and whole range by workload."""
     plt = _pyplot()
     found = groups(rows)
-    peers = [name for name in RIVALS if any(name in row.ratios for row in rows)]
+    peers = [name for name in RIVALS if any(row.ratio(name) is not None for row in rows)]
     columns = min(4, len(peers))
     lines = -(-len(peers) // columns)
     height = 0.27 * len(found) + 1.0

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from suite.growth import AXES, points
-from suite.peers.registry import FLOORS, OURS, PORTABLE, RIVALS
+from suite.peers.registry import FLOORS, ON_OUR_GRAPH, OURS, PORTABLE, RIVALS
 from suite.rows import TOLERANCE
 from suite.store import Results
 from suite.verdicts import Aim, Row, aims, behind, exponent, finished, groups, lost, share_ahead
@@ -40,6 +40,7 @@ def main_page(results: Results, pictures: str, rows_file: str) -> str:
         "## Against each peer\n\n" + _peer_table(rows),
         "## By batch\n\n" + _batch_table(rows),
         "## Where a peer is ahead\n\n" + _behind_table(rows, results),
+        "## Where rnnport is faster on OpenVINO\n\n" + _openvino_table(rows),
         "## Distance to the floor\n\n" + _FLOOR + f"\n\n![floor]({pictures}/floor.png)",
         "## Growth\n\n" + _growth_table(rows) + f"\n\n![growth]({pictures}/growth.png)",
         "## Export, size, loading\n\n" + _cost_table(results),
@@ -142,6 +143,25 @@ def _behind_table(rows: Sequence[Row], results: Results) -> str:
         _table(("row", "peer", "ratio", "rnnport, µs", "peer, µs"), lines, 2) if lines else "None."
     )
     return "\n\n".join([told, *(["\n".join(failed)] if failed else [])])
+
+
+def _openvino_table(rows: Sequence[Row]) -> str:
+    """For the choice of a runtime: rnnport's own graph on its other one."""
+    found = [(r, row) for row in rows if (r := row.on_openvino) is not None and r < 1]
+    lines = [
+        (row.key, f"{ratio:.2f}×", f"{row.us(OURS) or 0:,.0f}", f"{row.us(ON_OUR_GRAPH) or 0:,.0f}")
+        for ratio, row in sorted(found, key=lambda entry: entry[0])
+    ]
+    if not lines:
+        return "Nowhere."
+    columns = ("row", "ratio", "on onnxruntime, µs", "on OpenVINO, µs")
+    return _ON_OPENVINO + "\n\n" + _table(columns, lines)
+
+
+_ON_OPENVINO = (
+    'The same artifact runs there with `rnnport.load(…, provider="openvino")`, which nobody has '
+    "without rnnport; it is not counted as a peer, and stands in all tables beside them."
+)
 
 
 def _disturbed(row: Row, results: Results) -> bool:

@@ -60,9 +60,12 @@ def test_what_stands_beside_the_aims() -> None:
     )
     notes = {aim.what: aim.note for aim in aims(found)}
     assert notes["rows ahead of every peer"] == (
-        "of all rows; of the 2 behind, 1 are even (the quartiles overlap) and 1 are behind "
-        "rnnport's own graph on OpenVINO"
+        "of all rows; of the 1 behind, 1 are even (the quartiles overlap); "
+        "with OpenVINO on rnnport's graph as one more peer 33.3%"
     )
+    assert notes["worst row against any peer"] == "rows more than 10 % behind: 0 of 3"
+    assert finished(found)[1].closest == ("tf2onnx", 4.0)
+    assert finished(found)[1].on_openvino == 0.79
     assert notes["tf2onnx, the same at batch 1"] == (
         "median of 2, lowest 2.00×; the products alone in NumPy: 6.00×"
     )
@@ -99,7 +102,8 @@ def test_the_page_says_what_the_results_say(tmp_path: Path) -> None:
         "**a processor, 2 cores, Linux x86_64; 2 threads for each contender; Python 3.11; rnnport "
         "0.1.0, onnxruntime 1.31.1.**",
         "| rows ahead of every peer | at least 95% | 50.0% | ✗ | of all rows; of the 1 behind, 1 "
-        "are even (the quartiles overlap) and 0 are behind rnnport's own graph on OpenVINO |",
+        "are even (the quartiles overlap); with OpenVINO on rnnport's graph as one more peer "
+        "66.7% |",
         f"| tf2onnx | 3 | **3.00×** | 66.7% | 0.95× | {BEHIND} |",
         f"| {BEHIND} | tf2onnx | 0.95× (disturbed) | 100 | 95 |",
         "- GRU 16→32, 1×1, plain: rnnport failed, Unequal: it differs",

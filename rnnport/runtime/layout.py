@@ -1,9 +1,8 @@
 """How a run is spread over the cores: threads inside operators, or rows of the batch side by side.
 
-onnxruntime's LSTM shares its rows out by itself, at a cost that a small one feels. Its GRU and RNN,
-and a Scan, wait for one another at every step: there one thread is faster while a step is small,
-and parts of the batch side by side, each on one thread, once there is enough of it. Figures:
-docs/runtime.md.
+onnxruntime's LSTM shares its rows out by itself. Its GRU and RNN, and a Scan, wait for one another
+at every step: there one thread is faster while a step is small, and parts of the batch side by
+side, each on one thread, once there is enough of it. Figures: docs/runtime.md.
 """
 
 from __future__ import annotations
@@ -28,9 +27,6 @@ _PART, _SHORT_PART, _SHORT = 5_000_000, 20_000_000, 4
 # … rows of a part, and rows where the weights do not stay in a core's cache and every part reads
 # them anew.
 _ROWS, _LARGE_ROWS, _LARGE = 4, 16, 500_000
-# Weights of an LSTM so small that its own sharing out of rows costs more than parts do, and steps
-# of all rows in a part that are worth handing over.
-_SMALL_LSTM, _SMALL_STEPS = 30_000, 300
 # Steps of all rows above which an LSTM reads and writes less memory again and again in parts of so
 # many rows, one after the other.
 _MANY_STEPS, _CHUNK = 40_000, 32
@@ -81,10 +77,7 @@ class Spread:
         self._tuned = [point for point in tuned if point.threads == threads]
         self._threads = threads
         self._small = threads > 1 and 0 < max(self._each(), default=0) <= _ONE_THREAD_WEIGHTS
-        small = not self._stepwise and 0 < max(self._lstm, default=0) <= _SMALL_LSTM
-        self._small_lstm = self.may_cut and small
-        mostly_stepwise = sum(self._stepwise) >= max(1, sum(self._lstm))
-        self._cuts = self.may_cut and (mostly_stepwise or small)
+        self._cuts = self.may_cut and sum(self._stepwise) >= max(1, sum(self._lstm))
 
     @property
     def always_whole(self) -> bool:
@@ -104,10 +97,7 @@ class Spread:
         if (point := self._nearest(batch, steps)) is not None:
             return self._as_tuned(point, batch)
         rows = batch // (_LARGE_ROWS if self._large else _ROWS)
-        if self._small_lstm:
-            work = batch * steps // _SMALL_STEPS
-        else:
-            work = batch * steps * self._weights // (_PART if steps >= _SHORT else _SHORT_PART)
+        work = batch * steps * self._weights // (_PART if steps >= _SHORT else _SHORT_PART)
         count = min(self._threads, rows, work)
         if self._cuts and count > 1:
             return Layout(cut(batch, count), one_thread=True)

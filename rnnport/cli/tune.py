@@ -109,7 +109,10 @@ def _others(row: Kept) -> str:
     """Other layouts, and how many times as long they took."""
     best = row.tried[row.layout]
     times = sorted((us / best, name) for name, us in row.tried.items() if name != row.layout)
-    return ", ".join(f"{name} {ratio:.2f}×" for ratio, name in times)
+    # Lines break between layouts, not within.
+    return ", ".join(
+        f"{name} {ratio:.2f}×".replace(" ", "\N{NO-BREAK SPACE}") for ratio, name in times
+    )
 
 
 def _table(found: TuneReport) -> Table:

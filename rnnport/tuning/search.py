@@ -16,7 +16,7 @@ from rnnport.runtime.precisions import provider_for
 from rnnport.runtime.racing import Race, race
 from rnnport.runtime.session import check_threads
 from rnnport.spec import Tuned
-from rnnport.tuning.contest import Contest
+from rnnport.tuning.contest import NOISE, Contest
 from rnnport.tuning.graphs import Graphs
 from rnnport.tuning.operators import switch_operators
 from rnnport.tuning.report import Kept, Trial, TuneReport
@@ -95,7 +95,10 @@ def _choose_layouts(setting: Setting, found: Sequence[Point]) -> None:
 def _layout(
     setting: Setting, point: Point, present: Layout, before: LayoutRuns, after: LayoutRuns
 ) -> tuple[Kept, Layout]:
-    """The layout to keep at a size: the present one, unless another is faster twice."""
+    """The layout to keep at a size: the present one, unless another is faster twice.
+
+    And unless it then loses to the artifact as it was.
+    """
     choices = setting.layouts(point, after)
     calls = {name: after.call(point.inputs, one) for name, one in choices.items()}
     name, found = setting.contest.winner(calls, named(present))
@@ -103,6 +106,10 @@ def _layout(
     setting.report.trials.extend(Trial("model", point.size, n, t) for n, t in us.items())
     was = before.call(point.inputs, setting.present(point, before))
     again = setting.contest.race({"before": was, "after": calls[name]})
+    switched = "model" in setting.graphs.changed
+    if name != named(present) and not switched and again["after"] > NOISE * again["before"]:
+        # What is kept then is what was there before.
+        name, again["after"] = named(present), again["before"]
     kept = Kept(point.size, name, again["before"] * 1e6, again["after"] * 1e6, us)
     return kept, choices[name]
 

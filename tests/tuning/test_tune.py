@@ -252,6 +252,18 @@ def test_the_second_race_is_between_the_two_fastest(copy: Callable[[str], Path])
     assert races[-1] == ["after", "before"]
 
 
+def test_a_layout_that_loses_to_the_artifact_as_it_was_is_not_kept(
+    copy: Callable[[str], Path],
+) -> None:
+    """Though it won both races before."""
+    times = {"2 parts": 1e-4, "before": 2e-4, "after": 3e-4}
+    report = quick(copy("gru"), lambda calls, seconds: {n: times.get(n, 2e-4) for n in calls})
+    assert [(row.layout, row.before_us, row.after_us) for row in report.kept] == [
+        ("one thread", 200.0, 200.0)
+    ]
+    assert not report.changed
+
+
 def test_an_operator_alone_writes_no_layouts(copy: Callable[[str], Path]) -> None:
     folder = copy("gru")
     report = quick(folder, decided(then_wins), batch=[1, 2], time=[4])

@@ -159,8 +159,9 @@ def _openvino_table(rows: Sequence[Row]) -> str:
 
 
 _ON_OPENVINO = (
-    'The same artifact runs there with `rnnport.load(…, provider="openvino")`, which nobody has '
-    "without rnnport; it is not counted as a peer, and stands in all tables beside them."
+    'rnnport\'s graph, target="portable", on OpenVINO itself, as `rnnport.load(…, '
+    'provider="openvino")` runs it. Nobody has it without rnnport: it is not counted as a peer, '
+    "and stands beside them in the tables."
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import time
@@ -136,8 +137,8 @@ def check_sizes(batches: Sequence[int], times: Sequence[int], seconds: float) ->
             raise UsageError.of(subject, "nothing", "sizes from 1 up", "give at least one")
         for size in sizes:
             check_count(subject, size)
-    if not seconds > 0:
-        raise UsageError.of("seconds", seconds, "a number above 0", "pass 1.0, say")
+    if not 0 < seconds < math.inf:
+        raise UsageError.of("seconds", seconds, "a finite number above 0", "pass 1.0, say")
 
 
 def _first_run(tasks: Sequence[Task]) -> float:

@@ -13,7 +13,7 @@ from rnnport.runtime.stream_plan import STREAM, StreamPlan
 from rnnport.samples import draw
 from rnnport.spec import Port
 
-__all__ = ["Call", "Task", "every_task", "run_sizes"]
+__all__ = ["Call", "Task", "every_task", "run_sizes", "step_sizes"]
 
 Call = Callable[[], Any]
 
@@ -77,6 +77,21 @@ def run_sizes(
             yield batch, length, {**others, **_sizes(letters, batch, length)}
 
 
+def step_sizes(artifact: Artifact, plan: StreamPlan, batch: int) -> dict[str, int]:
+    """Sizes of axes of one step: B, T = 1, and others as the first golden sample has them."""
+    ports = (*plan.chunks, *plan.fixed)
+    steps = (*plan.steps, *plan.fixed)
+    if all(axis == "B" for port in steps for axis in port.shape if isinstance(axis, str)):
+        return {"B": batch}
+    sample = read_golden(artifact.path / GOLDEN_FILE)[0].inputs
+    return {
+        str(axis): sample[port.name].shape[place]
+        for port in ports
+        for place, axis in enumerate(port.shape)
+        if isinstance(axis, str)
+    } | {"B": batch, "T": 1}
+
+
 def _running(runner: Runner, ports: Sequence[Port], sizes: Mapping[str, int]) -> Callable[[], Call]:
     def make() -> Call:
         arrays = draw(ports, sizes)
@@ -90,9 +105,10 @@ def _stream_tasks(artifact: Artifact, runner: Runner, batches: Sequence[int]) ->
 
     def making(batch: int) -> Callable[[], Call]:
         def make() -> Call:
-            fixed = draw(plan.fixed, {"B": batch}) if plan.fixed else None
+            sizes = step_sizes(artifact, plan, batch)
+            fixed = draw(plan.fixed, sizes) if plan.fixed else None
             stepper = runner.stepper(batch, fixed=fixed)
-            arrays = draw(plan.steps, {"B": batch})
+            arrays = draw(plan.steps, sizes)
             if len(arrays) == 1:
                 (x,) = arrays.values()
                 return lambda: stepper.step(x)

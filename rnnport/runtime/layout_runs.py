@@ -23,7 +23,8 @@ class LayoutRuns:
     Args:
         path: the graph.
         form: what it is.
-        threads: for the whole batch.
+        threads: there are to use.
+        session_threads: for the whole batch, as load(threads=) says; None is onnxruntime's choice.
         mixes_rows: rows of a batch influence one another.
         tuned: layouts measured before.
 
@@ -38,11 +39,12 @@ class LayoutRuns:
         threads: int,
         *,
         mixes_rows: bool,
+        session_threads: int | None = None,
         tuned: Sequence[Tuned] = (),
     ) -> None:
         self.spread = Spread(form, threads, mixes_rows=mixes_rows, tuned=tuned)
         single = partial(open_session, path, "cpu", 1)
-        session = open_session(path, "cpu", threads)
+        session = open_session(path, "cpu", session_threads)
         self._names = [port.name for port in form.outputs]
         self._rows = RowRuns(session, single, form, self.spread)
 

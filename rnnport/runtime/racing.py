@@ -42,8 +42,10 @@ def race(calls: Mapping[str, Call], seconds: float) -> dict[str, float]:
 def _block(call: Call, seconds: float) -> float:
     call()
     taken: list[float] = []
-    while not taken or sum(taken) < seconds:
+    total = 0.0
+    while not taken or total < seconds:
         started = time.perf_counter()
         call()
         taken.append(time.perf_counter() - started)
+        total += taken[-1]
     return statistics.median(taken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,12 @@ class Graphs:
         """Make a variant the best."""
         self._best[name] = variant
 
+    def drop(self, variant: Variant) -> None:
+        """Remove the files of a variant that lost."""
+        place = variant.path.parent
+        if place.parent == self._folder and variant.switched:
+            shutil.rmtree(place, ignore_errors=True)
+
     @property
     def changed(self) -> dict[str, Variant]:
         """Forms whose graphs were switched."""
@@ -113,6 +120,7 @@ class Graphs:
         variant = Variant(path, form, switched)
         if name == "model" and not self._same(variant):
             self.notes.append(differs(wish.layer, wish.then))
+            self.drop(variant)
             return None
         return variant
 
@@ -132,6 +140,10 @@ class Graphs:
         return True
 
     def _tools(self) -> Any:
+        if self._artifact.manifest.target not in ("portable", "cpu"):
+            target = self._artifact.manifest.target
+            self.notes.append(f"target {target}: operators stay, which were chosen for it")
+            return None
         if self._artifact.manifest.precision != "float32":
             self.notes.append(f"{self._artifact.manifest.precision}: layers stay as they are")
             return None

@@ -27,6 +27,8 @@ def switch_operators(setting: Setting, points: Sequence[Point]) -> None:
         kept, gain = _gain(setting, points, setting.runs(), setting.runs(variant), wish.then)
         if kept:
             graphs.keep("model", variant)
+        else:
+            graphs.drop(variant)
         tried = Switched("model", wish.layer, wish.now, wish.then, gain)
         (report.switched if kept else report.stayed).append(tried)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rnnport.artifact.load import open_artifact
+from rnnport.errors import SaveFailed
 from rnnport.runtime.benchmark import check_sizes
 from rnnport.runtime.crew import cores
 from rnnport.runtime.layout import Layout, steps_of
@@ -15,6 +17,7 @@ from rnnport.runtime.layout_runs import LayoutRuns, named
 from rnnport.runtime.precisions import provider_for
 from rnnport.runtime.racing import Race, race
 from rnnport.runtime.session import check_threads
+from rnnport.runtime.stream_plan import STREAM
 from rnnport.spec import Tuned
 from rnnport.tuning.contest import NOISE, Contest
 from rnnport.tuning.graphs import Graphs
@@ -57,7 +60,7 @@ def tune(
     provider_for(artifact.manifest, "cpu", "cpu")
     check_place(artifact, out)
     told = progress or (lambda stage, fraction: None)
-    with tempfile.TemporaryDirectory() as room:
+    with _room(artifact.path) as room:
         # Whatever happens to the folder meanwhile, one and the same artifact is measured.
         kept = copied(artifact, Path(room) / "artifact")
         graphs = Graphs(kept, Path(room))
@@ -70,19 +73,53 @@ def tune(
     return report
 
 
+@contextlib.contextmanager
+def _room(place: Path) -> Iterator[str]:
+    """A temporary folder; what the file system refuses there comes as SaveFailed."""
+    try:
+        with tempfile.TemporaryDirectory() as room:
+            yield room
+    except OSError as error:
+        raise SaveFailed.of(
+            f"tuning {place}",
+            error.strerror or str(error),
+            "room for some copies of its graphs in the temporary folder; nothing was changed",
+            "free some space, or name another temporary folder: TMPDIR",
+        ) from error
+
+
 def _search(setting: Setting, batches: Sequence[int] | None, times: Sequence[int] | None) -> None:
     found = points(setting.artifact, setting.runs().takes, batches, times)
     switch_operators(setting, found)
     switch_stream(setting, batches)
-    _choose_layouts(setting, found)
+    _choose_layouts(setting, found, 0.6)
+    report = setting.report
+    lost = any(row.after_us > NOISE * row.before_us for row in report.kept)
+    if "model" in setting.graphs.changed and lost:
+        _undo_operators(setting)
+        _choose_layouts(setting, found, 0.75)
+    if STREAM in setting.graphs.changed:
+        report.notes.append("stream.onnx is another graph now: older snapshots do not fit it")
 
 
-def _choose_layouts(setting: Setting, found: Sequence[Point]) -> None:
+def _undo_operators(setting: Setting) -> None:
+    """Give up what won alone and loses together, or in the layouts that are used."""
+    report = setting.report
+    setting.graphs.keep("model", setting.graphs.original("model"))
+    model = [one for one in report.switched if one.form == "model"]
+    report.stayed.extend(model)
+    report.switched[:] = [one for one in report.switched if one.form != "model"]
+    report.notes.append("model.onnx: operators that won their races lost to the artifact as it was")
+    report.kept.clear()
+    report.tuned.clear()
+
+
+def _choose_layouts(setting: Setting, found: Sequence[Point], begun: float) -> None:
     before, after = setting.before(), setting.runs()
     present = [setting.present(point, after) for point in found]
     chosen = []
     for number, (point, now) in enumerate(zip(found, present, strict=True)):
-        setting.progress(f"layout {point.title}", 0.6 + 0.3 * number / len(found))
+        setting.progress(f"layout {point.title}", begun + 0.15 * number / len(found))
         kept, layout = _layout(setting, point, now, before, after)
         setting.report.kept.append(kept)
         chosen.append(layout)

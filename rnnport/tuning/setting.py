@@ -51,7 +51,12 @@ class Setting:
         # Points of the manifest were measured on the graph as it was.
         tuned = () if chosen.switched else facts.tuned
         return LayoutRuns(
-            chosen.path, chosen.form, self.cores, mixes_rows=facts.mixes_rows, tuned=tuned
+            chosen.path,
+            chosen.form,
+            self.cores,
+            mixes_rows=facts.mixes_rows,
+            session_threads=self.threads,
+            tuned=tuned,
         )
 
     def before(self) -> LayoutRuns:

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from rnnport.artifact.load import Artifact
 from rnnport.errors import UsageError
 from rnnport.runtime.benchmark_tasks import run_sizes
-from rnnport.runtime.layout import sizes_of, steps_of
+from rnnport.runtime.layout import sizes_of
 from rnnport.samples import draw
-from rnnport.spec import Port
 from rnnport.tuning.report import Size
 
 __all__ = ["BATCHES", "Point", "points"]
@@ -78,10 +77,10 @@ def _candidates(
 ) -> Sequence[Point]:
     ports = artifact.manifest.forms["model"].inputs
     found: dict[Size, Point] = {}
-    for _, _, sizes in run_sizes(artifact, batches, times):
+    for batch, length, sizes in run_sizes(artifact, batches, times):
         inputs = draw(ports, sizes)
-        point = Point(_size(ports[0], inputs), inputs, sizes_of(ports, inputs))
-        found.setdefault(point.size, point)
+        size = Size(batch, 1 if length is None else length)
+        found.setdefault(size, Point(size, inputs, sizes_of(ports, inputs)))
     return list(found.values())
 
 
@@ -91,11 +90,3 @@ def _require(subject: str, wanted: Iterable[int] | None, possible: set[int]) -> 
         only = ", ".join(map(str, sorted(possible)))
         expected = f"{only}: the model's own, since that axis is fixed or missing"
         raise UsageError.of(subject, received, expected, f"leave {subject} out")
-
-
-def _size(port: Port, inputs: Arrays) -> Size:
-    """Of the first input, whose T may be fixed."""
-    shape = inputs[port.name].shape
-    sizes = sizes_of([port], inputs)
-    fixed_time = len(shape) > 2 and isinstance(port.shape[1], int)
-    return Size(shape[0], shape[1] if fixed_time else steps_of(sizes))

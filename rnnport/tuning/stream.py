@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rnnport.errors import NotStreamable
+from rnnport.runtime.benchmark_tasks import step_sizes
 from rnnport.runtime.stepper import Stepper
 from rnnport.runtime.stream_plan import STREAM, StreamPlan
 from rnnport.runtime.stream_session import StreamSessions
@@ -17,6 +19,8 @@ from rnnport.tuning.setting import Setting
 from rnnport.tuning.sizes import BATCHES
 
 __all__ = ["switch_stream"]
+
+Sizes = Mapping[str, int]
 
 _CHECKED_STEPS = 4
 
@@ -33,38 +37,42 @@ def switch_stream(setting: Setting, batches: Sequence[int] | None) -> None:
         graphs.notes.append(f"stream.onnx stays as it is: {error.reasons[0].received}")
         return
     wanted = batches or BATCHES if plan.batch is None else [plan.batch]
+    sizes = partial(step_sizes, setting.artifact, plan)
     for number, wish in enumerate(candidates):
         setting.progress(f"stream, {wish.layer}: {wish.then}", 0.4 + 0.2 * number / len(candidates))
         variant = graphs.switched(STREAM, wish)
         if variant is None:
             continue
-        if not _same_steps(plan, graphs.original(STREAM), variant, wanted[0]):
+        if not _same_steps(plan, graphs.original(STREAM), variant, sizes(wanted[0])):
             graphs.notes.append(differs(f"stream, {wish.layer}", wish.then))
+            graphs.drop(variant)
             continue
-        kept, gain = _gain(setting, plan, variant, wanted, wish.then)
+        kept, gain = _gain(setting, plan, variant, [sizes(b) for b in wanted], wish.then)
         if kept:
             graphs.keep(STREAM, variant)
+        else:
+            graphs.drop(variant)
         tried = Switched(STREAM, wish.layer, wish.now, wish.then, gain)
         (report.switched if kept else report.stayed).append(tried)
 
 
 def _gain(
-    setting: Setting, plan: StreamPlan, variant: Variant, batches: Sequence[int], label: str
+    setting: Setting, plan: StreamPlan, variant: Variant, wanted: Sequence[Sizes], label: str
 ) -> tuple[bool, float]:
     """Whether the candidate wins both races, and by how much."""
     sides = {"now": setting.graphs.best(STREAM), "then": variant}
     races = []
-    for batch in batches:
-        steps = draw(plan.steps, {"B": batch})
-        steppers = {n: _stepper(plan, v, batch, setting.threads) for n, v in sides.items()}
+    for sizes in wanted:
+        steps = draw(plan.steps, sizes)
+        steppers = {n: _stepper(plan, v, sizes, setting.threads) for n, v in sides.items()}
         races.append({name: _stepping(stepper, steps) for name, stepper in steppers.items()})
     gains: list[float] = []
     for _ in range(2):
         ratios = []
-        for batch, calls in zip(batches, races, strict=True):
+        for sizes, calls in zip(wanted, races, strict=True):
             found = setting.contest.race(calls)
             us = found["then"] * 1e6
-            setting.report.trials.append(Trial(STREAM, Size(batch, 1), label, us))
+            setting.report.trials.append(Trial(STREAM, Size(sizes["B"], 1), label, us))
             ratios.append(found["now"] / found["then"])
         gains.append(mean(ratios))
         if not better(ratios):
@@ -72,9 +80,9 @@ def _gain(
     return True, min(gains)
 
 
-def _stepper(plan: StreamPlan, variant: Variant, batch: int, threads: int | None) -> Stepper:
-    fixed = draw(plan.fixed, {"B": batch}) if plan.fixed else None
-    return Stepper(StreamSessions(variant.path, plan, "cpu", threads), batch, fixed)
+def _stepper(plan: StreamPlan, variant: Variant, sizes: Sizes, threads: int | None) -> Stepper:
+    fixed = draw(plan.fixed, sizes) if plan.fixed else None
+    return Stepper(StreamSessions(variant.path, plan, "cpu", threads), sizes["B"], fixed)
 
 
 def _stepping(stepper: Stepper, steps: Mapping[str, Any]) -> Callable[[], Any]:
@@ -84,11 +92,11 @@ def _stepping(stepper: Stepper, steps: Mapping[str, Any]) -> Callable[[], Any]:
     return lambda: stepper.step(**steps)
 
 
-def _same_steps(plan: StreamPlan, one: Variant, other: Variant, batch: int) -> bool:
+def _same_steps(plan: StreamPlan, one: Variant, other: Variant, sizes: Sizes) -> bool:
     """Whether both give the same states and outputs, step by step."""
-    steppers = [_stepper(plan, variant, batch, 1) for variant in (one, other)]
+    steppers = [_stepper(plan, variant, sizes, 1) for variant in (one, other)]
     for seed in range(_CHECKED_STEPS):
-        steps = draw(plan.steps, {"B": batch}, seed=seed)
+        steps = draw(plan.steps, sizes, seed=seed)
         expected, received = (_stepped(stepper, steps) for stepper in steppers)
         if not same(expected, received):
             return False

@@ -14,7 +14,7 @@ from rnnport.artifact.consistency import file_records
 from rnnport.artifact.load import Artifact, open_artifact
 from rnnport.artifact.manifest import MANIFEST_FILE
 from rnnport.artifact.save import check_target, staging
-from rnnport.errors import ArtifactExists, ParityError, Reason, SaveFailed
+from rnnport.errors import ArtifactExists, ParityError, Reason, SaveFailed, UsageError
 from rnnport.parity.report import ParityReport
 from rnnport.parity.verify import verify
 from rnnport.spec import Form, LayerReport, Manifest, Tuned
@@ -35,6 +35,10 @@ def check_place(artifact: Artifact, out: str | os.PathLike[str] | None) -> None:
     """
     if out is not None:
         check_target(out)
+        if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(artifact.path)):
+            remedy = "choose a folder beside it"
+            expected = f"a folder outside {artifact.path}, which holds an artifact's files alone"
+            raise UsageError.of("out", f"{out}", expected, remedy)
         return
     check_target(artifact.path, overwrite=True)
     if foreign := sorted({path.name for path in artifact.path.iterdir()} - _own(artifact)):

@@ -33,11 +33,23 @@ LAYERS: dict[str, Callable[[], list[Any]]] = {
 FIXED_TIME = 5
 
 
+def _side() -> keras.Model:
+    """An input without steps comes first."""
+    side, x = keras.Input((4,), name="side"), keras.Input((None, 3), name="x")
+    return keras.Model([side, x], layers.Concatenate()([layers.GRU(4)(x), side]))
+
+
+MODELS: dict[str, Callable[[], keras.Model]] = {"side": _side}
+
+
 def export(name: str, folder: Path, seed: int = 3) -> Path:
     """A model of LAYERS, its batch open; "fixed" takes FIXED_TIME steps."""
     keras.utils.set_random_seed(seed)
-    time = FIXED_TIME if name == "fixed" else None
-    model = keras.Sequential([keras.Input((time, 3), name="x"), *LAYERS[name]()], name=name)
+    if name in MODELS:
+        model = MODELS[name]()
+    else:
+        time = FIXED_TIME if name == "fixed" else None
+        model = keras.Sequential([keras.Input((time, 3), name="x"), *LAYERS[name]()], name=name)
     return rnnport.export(model, folder, target="cpu").path
 
 

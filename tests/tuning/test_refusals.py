@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,7 @@ Copy = Callable[[str], Path]
         ({"time": []}, "time"),
         ({"threads": 0}, "threads"),
         ({"seconds": 0.0}, "seconds"),
+        ({"seconds": float("inf")}, "seconds"),
     ],
 )
 def test_bad_input(given: dict[str, Any], said: str, made: Copy) -> None:
@@ -96,6 +98,25 @@ def test_the_current_folder(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_folder_that_is_taken(copy: Copy, made: Copy) -> None:
     with pytest.raises(ArtifactExists):
         quick(made("gru"), never, out=copy("simple"))
+
+
+def test_a_folder_inside_the_artifact(copy: Copy) -> None:
+    folder = copy("gru")
+    with pytest.raises(UsageError, match="outside"):
+        quick(folder, never, out=folder / "tuned")
+
+
+def test_a_full_disk(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copy("gru")
+    before = bytes_of(folder)
+
+    def full(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("rnnport.graph.finish.write_onnx", full)
+    with pytest.raises(SaveFailed, match="No space left on device"):
+        quick(folder, decided(then_wins))
+    assert bytes_of(folder) == before
 
 
 def test_an_artifact_changed_meanwhile(copy: Copy, tmp_path: Path) -> None:

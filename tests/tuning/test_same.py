@@ -49,8 +49,8 @@ def variant_of(folder: Path) -> tuple[StreamPlan, Variant]:
 def test_steps_are_compared(batch: int, made: Made, tmp_path: Path) -> None:
     plan, one = variant_of(made("gru"))
     _, other = variant_of(export("gru", tmp_path / "other", seed=4))
-    assert stream._same_steps(plan, one, one, batch)
-    assert not stream._same_steps(plan, one, other, batch)
+    assert stream._same_steps(plan, one, one, {"B": batch})
+    assert not stream._same_steps(plan, one, other, {"B": batch})
 
 
 def test_a_stream_that_differs_stays(

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 
 import rnnport
+from rnnport.artifact.manifest import MANIFEST_FILE, encode
 from rnnport.runtime.layout import Layout, Spread
 from rnnport.runtime.layout_runs import layouts, named
 from rnnport.spec import Tuned
@@ -285,3 +287,38 @@ def test_old_layouts_stay_where_the_stream_alone_is_switched(copy: Callable[[str
     report = quick(folder, run)
     assert {one.form for one in report.switched} == {"stream"}
     assert rnnport.open(folder).manifest.tuned == before
+
+
+def test_an_input_without_steps_may_come_first(copy: Callable[[str], Path]) -> None:
+    folder = copy("side")
+    report = tune(folder, batch=[2], time=[4, 9], threads=2, race=decided(then_wins))
+    assert [(row.size.batch, row.size.time) for row in report.kept] == [(2, 4), (2, 9)]
+    assert report.switched
+    assert rnnport.verify(folder, provider="cpu").passed
+
+
+def test_operators_that_lose_to_the_artifact_as_it_was_are_given_up(
+    copy: Callable[[str], Path],
+) -> None:
+    """They won alone, each side in its best layout."""
+    folder = copy("gru")
+
+    def run(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
+        return {n: 1e-4 if then_wins(n) or n == "before" else 3e-4 for n in calls}
+
+    report = quick(folder, run)
+    assert {one.form for one in report.switched} == {"stream"}
+    assert [one.layer for one in report.stayed] == ["gru", "second"]
+    assert counts(folder)["GRU"] == 2
+    assert any("older snapshots" in note for note in report.notes)
+    assert rnnport.verify(folder, provider="cpu").passed
+
+
+@pytest.mark.parametrize("target", ["cuda", "openvino"])
+def test_operators_of_other_targets_stay(target: str, copy: Callable[[str], Path]) -> None:
+    folder = copy("gru")
+    manifest = msgspec.structs.replace(rnnport.open(folder).manifest, target=target)
+    (folder / MANIFEST_FILE).write_bytes(encode(manifest))
+    report = quick(folder, decided(then_wins))
+    assert not report.switched
+    assert report.notes == [f"target {target}: operators stay, which were chosen for it"]

@@ -60,6 +60,11 @@ class Row:
         return min(self.ratios.items(), key=lambda item: item[1])
 
     @property
+    def behind(self) -> bool:
+        """Whether a peer is faster."""
+        return bool(self.ratios) and self.closest[1] < 1
+
+    @property
     def on_openvino(self) -> float | None:
         """How many times faster rnnport is on onnxruntime than with its graph on OpenVINO."""
         return self.ratio(ON_OUR_GRAPH)
@@ -113,7 +118,7 @@ def of_grid(rows: Iterable[Row], **wanted: Any) -> list[Row]:
 
 def behind(rows: Iterable[Row]) -> list[Row]:
     """Rows on which a peer is faster, the worst first."""
-    found = [row for row in rows if row.ratios and row.closest[1] < 1]
+    found = [row for row in rows if row.behind]
     return sorted(found, key=lambda row: row.closest[1])
 
 
@@ -168,7 +173,7 @@ def _behind_in_words(rows: Sequence[Row]) -> str:
     """What the rest is, and the share with rnnport's other runtime as one more peer."""
     late = behind(rows)
     even = sum(row.even for row in late)
-    both = sum(row in late or (row.on_openvino or 1) < 1 for row in rows)
+    both = sum(row.behind or (row.on_openvino or 1) < 1 for row in rows)
     told = f"of all rows; of the {len(late)} behind, {even} are even (the quartiles overlap)"
     return f"{told}; with {ON_OUR_GRAPH} as one more peer {1 - both / max(1, len(rows)):.1%}"
 

@@ -27,7 +27,7 @@ from rnnport.artifact.swap import replace_folder, sync_folder, sync_tree
 from rnnport.errors import ArtifactExists, SaveFailed, UsageError
 from rnnport.spec import Manifest
 
-__all__ = ["Draft", "check_target", "staging"]
+__all__ = ["Draft", "check_target", "file_names", "staging", "strangers"]
 
 _REMEDIES = {
     errno.ENOSPC: "free some space, or choose a folder on another disk",
@@ -80,9 +80,18 @@ class Draft:
     def _check_files(self, manifest: Manifest) -> None:
         """Refuse to commit what could not be opened again, or files nobody would look at."""
         open_artifact(self.folder)
-        listed = {MANIFEST_FILE, *(entry.file for entry in file_records(manifest))}
-        if strangers := {path.name for path in self.folder.iterdir()} - listed:
-            raise ValueError(f"draft holds files its manifest does not list: {sorted(strangers)}")
+        if found := strangers(self.folder, manifest):
+            raise ValueError(f"draft holds files its manifest does not list: {found}")
+
+
+def file_names(manifest: Manifest) -> set[str]:
+    """Names of all files of an artifact, the manifest's own among them."""
+    return {MANIFEST_FILE, *(entry.file for entry in file_records(manifest))}
+
+
+def strangers(folder: Path, manifest: Manifest) -> list[str]:
+    """Names in an artifact's folder that are none of its files, in order."""
+    return sorted({path.name for path in folder.iterdir()} - file_names(manifest))
 
 
 @contextlib.contextmanager

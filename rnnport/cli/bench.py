@@ -87,12 +87,9 @@ def _show(name: str, found: BenchReport, around: dict[str, dict[str, str]]) -> N
 
 
 def _rows_table(rows: list[BenchRow]) -> Table:
-    from rich import box
-    from rich.table import Table
+    from rnnport.cli.show import light_table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
-    for column in ("form", "batch", "time", "median", "quartiles", "a second"):
-        table.add_column(column, justify="left" if column == "form" else "right")
+    table = light_table("form", "batch>", "time>", "median>", "quartiles>", "a second>")
     for row in rows:
         size = str(row.batch), "–" if row.time is None else str(row.time)
         if row.timing is None:

@@ -25,6 +25,7 @@ __all__ = [
     "files_table",
     "fixed_axes_lines",
     "layers_table",
+    "light_table",
     "op_counts_line",
     "ports_table",
     "section",
@@ -73,7 +74,7 @@ def facts(pairs: Mapping[str, str | Text]) -> Table:
 
 def files_table(artifact: Artifact) -> Table:
     """Every file of the artifact and its size."""
-    table = _table("file", "size>")
+    table = light_table("file", "size>")
     total = 0
     for name, size in _file_sizes(artifact):
         table.add_row(Text(name), decimal(size))
@@ -84,7 +85,7 @@ def files_table(artifact: Artifact) -> Table:
 
 def ports_table(form: Form) -> Table:
     """Inputs and outputs of a form, states last."""
-    table = _table("", "name", "dtype", "shape", "drawn as")
+    table = light_table("", "name", "dtype", "shape", "drawn as")
     for side, ports in (("in", form.inputs), ("out", form.outputs)):
         for port in ports:
             label = "fixed" if port.name in form.fixed else side
@@ -98,7 +99,7 @@ def ports_table(form: Form) -> Table:
 
 def layers_table(layers: Iterable[LayerReport]) -> Table:
     """Recurrent layers and how each was lowered."""
-    table = _table("layer", "kind", "units>", "lowered to", "why")
+    table = light_table("layer", "kind", "units>", "lowered to", "why")
     for layer in layers:
         units = "+".join(map(str, layer.units))
         style = "yellow" if layer.lowering.startswith(_UNFUSED) else "green"
@@ -137,7 +138,7 @@ def _reason_grid(reason: Reason) -> Table:
     return grid
 
 
-def _table(*columns: str) -> Table:
+def light_table(*columns: str) -> Table:
     """A light table; a column named with a trailing ">" is aligned right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
     for column in columns:

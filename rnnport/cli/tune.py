@@ -87,21 +87,12 @@ def _show(name: str, found: TuneReport, where: Path) -> None:
 
 def _operators(found: TuneReport) -> Table:
     """Every layer that was tried on another operator."""
-    table = _plain("form", "layer", "operator", "tried", "as fast", "")
+    from rnnport.cli.show import light_table
+
+    table = light_table("form", "layer", "operator", "tried", "as fast>", "")
     rows = [*((one, "switched") for one in found.switched), *((one, "") for one in found.stayed)]
     for one, mark in rows:
         table.add_row(one.form, one.layer, one.now, one.then, f"{one.gain:.2f}×", mark)
-    return table
-
-
-def _plain(*columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
-    for column in columns:
-        right = column in ("batch", "time", "before", "after", "gain", "as fast")
-        table.add_column(column, justify="right" if right else "left")
     return table
 
 
@@ -118,8 +109,9 @@ def _others(row: Kept) -> str:
 def _table(found: TuneReport) -> Table:
     """Every size: what is used, and how many times as long other layouts take."""
     from rnnport.cli.bench import duration
+    from rnnport.cli.show import light_table
 
-    table = _plain("batch", "time", "before", "after", "gain", "layout", "others take")
+    table = light_table("batch>", "time>", "before>", "after>", "gain>", "layout", "others take")
     for row in found.kept:
         before, after = (duration(us / 1e6) for us in (row.before_us, row.after_us))
         gain = f"{row.before_us / row.after_us:.2f}×"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rnnport.artifact.golden import GOLDEN_FILE, read_golden
 from rnnport.artifact.load import Artifact
 from rnnport.runtime.runner import Runner
+from rnnport.runtime.stepper import Stepper
 from rnnport.runtime.stream_plan import STREAM, StreamPlan
 from rnnport.samples import draw
 from rnnport.spec import Port
 
-__all__ = ["Call", "Task", "every_task", "run_sizes", "step_sizes"]
+__all__ = ["Call", "Task", "every_task", "run_sizes", "step_sizes", "stepping"]
 
 Call = Callable[[], Any]
 
@@ -79,17 +80,17 @@ def run_sizes(
 
 def step_sizes(artifact: Artifact, plan: StreamPlan, batch: int) -> dict[str, int]:
     """Sizes of axes of one step: B, T = 1, and others as the first golden sample has them."""
-    ports = (*plan.chunks, *plan.fixed)
-    steps = (*plan.steps, *plan.fixed)
-    if all(axis == "B" for port in steps for axis in port.shape if isinstance(axis, str)):
-        return {"B": batch}
-    sample = read_golden(artifact.path / GOLDEN_FILE)[0].inputs
-    return {
-        str(axis): sample[port.name].shape[place]
-        for port in ports
-        for place, axis in enumerate(port.shape)
-        if isinstance(axis, str)
-    } | {"B": batch, "T": 1}
+    letters = _letters((*plan.steps, *plan.fixed)) - {"B", "T"}
+    others = _golden_sizes(artifact, (*plan.chunks, *plan.fixed), letters)
+    return {**others, "B": batch, "T": 1}
+
+
+def stepping(stepper: Stepper, steps: Mapping[str, Any]) -> Call:
+    """A step with these arrays (B, F…), over and over."""
+    if len(steps) == 1:
+        (x,) = steps.values()
+        return lambda: stepper.step(x)
+    return lambda: stepper.step(**steps)
 
 
 def _running(runner: Runner, ports: Sequence[Port], sizes: Mapping[str, int]) -> Callable[[], Call]:
@@ -108,11 +109,7 @@ def _stream_tasks(artifact: Artifact, runner: Runner, batches: Sequence[int]) ->
             sizes = step_sizes(artifact, plan, batch)
             fixed = draw(plan.fixed, sizes) if plan.fixed else None
             stepper = runner.stepper(batch, fixed=fixed)
-            arrays = draw(plan.steps, sizes)
-            if len(arrays) == 1:
-                (x,) = arrays.values()
-                return lambda: stepper.step(x)
-            return lambda: stepper.step(**arrays)
+            return stepping(stepper, draw(plan.steps, sizes))
 
         return make
 
@@ -183,8 +180,17 @@ def _ids(port: Port) -> bool:
 
 def _other_sizes(artifact: Artifact, ports: Sequence[Port]) -> dict[str, int]:
     """Sizes of axes that are neither batch nor time, as the first golden sample has them."""
-    every = {axis for port in ports for axis in port.shape if isinstance(axis, str)}
-    letters = every - _time_letters(ports) - {"B"}
+    return _golden_sizes(artifact, ports, _letters(ports) - _time_letters(ports) - {"B"})
+
+
+def _letters(ports: Iterable[Port]) -> set[str]:
+    return {axis for port in ports for axis in port.shape if isinstance(axis, str)}
+
+
+def _golden_sizes(
+    artifact: Artifact, ports: Sequence[Port], letters: Collection[str]
+) -> dict[str, int]:
+    """Sizes of these axes, as the first golden sample has them."""
     if not letters:
         return {}
     sample = read_golden(artifact.path / GOLDEN_FILE)[0].inputs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from rnnport.graph.retune import Switch
 
 __all__ = ["SAME", "Graphs", "Variant", "differs", "names_in", "retold", "same"]
+
+Arrays = Mapping[str, Any]
 
 # Of the largest magnitude, or of 1: what a switched graph may differ by.
 SAME = 1e-6
@@ -130,14 +133,20 @@ class Graphs:
 
     def _same(self, other: Variant) -> bool:
         """Whether model.onnx still gives the outputs it gave at first, on every golden case."""
+        run = run_form(other.path, other.form)
+        return all(same(expected, run(given)) for given, expected in self._at_first)
+
+    @cached_property
+    def _at_first(self) -> list[tuple[Arrays, Arrays]]:
+        """Inputs of every golden case, and what model.onnx gave for them at first."""
         first = self.original("model")
         golden = self._artifact.path / self._artifact.manifest.golden.file
-        runs = [run_form(v.path, v.form) for v in (first, other)]
-        for case in read_golden(golden):
-            given = {port.name: case.inputs[port.name] for port in first.form.inputs}
-            if not same(*(run(given) for run in runs)):
-                return False
-        return True
+        run = run_form(first.path, first.form)
+        cases = [
+            {port.name: case.inputs[port.name] for port in first.form.inputs}
+            for case in read_golden(golden)
+        ]
+        return [(given, run(given)) for given in cases]
 
     def _tools(self) -> Any:
         if self._artifact.manifest.target not in ("portable", "cpu"):

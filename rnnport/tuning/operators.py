@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rnnport.runtime.layout_runs import LayoutRuns
 from rnnport.tuning.contest import better, mean
-from rnnport.tuning.report import Switched, Trial
+from rnnport.tuning.report import Trial
 from rnnport.tuning.setting import Setting
 from rnnport.tuning.sizes import Point
 
@@ -17,20 +17,18 @@ _SIDES = ("now", "then")
 
 def switch_operators(setting: Setting, points: Sequence[Point]) -> None:
     """Try every layer in turn; what is faster is the graph that the next is tried in."""
-    graphs, report = setting.graphs, setting.report
+    graphs = setting.graphs
     candidates = graphs.switches("model")
+    now = setting.runs()
     for number, wish in enumerate(candidates):
         setting.progress(f"{wish.layer}: {wish.then}", 0.4 * number / len(candidates))
         variant = graphs.switched("model", wish)
         if variant is None:
             continue
-        kept, gain = _gain(setting, points, setting.runs(), setting.runs(variant), wish.then)
-        if kept:
-            graphs.keep("model", variant)
-        else:
-            graphs.drop(variant)
-        tried = Switched("model", wish.layer, wish.now, wish.then, gain)
-        (report.switched if kept else report.stayed).append(tried)
+        then = setting.runs(variant)
+        won, gain = _gain(setting, points, now, then, wish.then)
+        setting.settle("model", wish, variant, gain, won=won)
+        now = then if won else now
 
 
 def _gain(

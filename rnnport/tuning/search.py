@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rnnport.artifact.load import open_artifact
 from rnnport.errors import SaveFailed
-from rnnport.runtime.benchmark import check_sizes
+from rnnport.runtime.benchmark import Progress, check_sizes
 from rnnport.runtime.crew import cores
 from rnnport.runtime.layout import Layout, steps_of
 from rnnport.runtime.layout_runs import LayoutRuns, named
@@ -23,7 +23,7 @@ from rnnport.tuning.contest import NOISE, Contest
 from rnnport.tuning.graphs import Graphs
 from rnnport.tuning.operators import switch_operators
 from rnnport.tuning.report import Kept, Trial, TuneReport
-from rnnport.tuning.setting import Progress, Setting
+from rnnport.tuning.setting import Setting
 from rnnport.tuning.sizes import BATCHES, TIMES, Point, points
 from rnnport.tuning.stream import switch_stream
 from rnnport.tuning.writing import check_place, copied, write_tuned
@@ -115,7 +115,8 @@ def _undo_operators(setting: Setting) -> None:
 
 
 def _choose_layouts(setting: Setting, found: Sequence[Point], begun: float) -> None:
-    before, after = setting.before(), setting.runs()
+    after = setting.runs()
+    before = setting.before() if "model" in setting.graphs.changed else after
     present = [setting.present(point, after) for point in found]
     chosen = []
     for number, (point, now) in enumerate(zip(found, present, strict=True)):

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rnnport.artifact.load import Artifact
+from rnnport.runtime.benchmark import Progress
 from rnnport.runtime.crew import cores
 from rnnport.runtime.layout import WHOLE, Layout
 from rnnport.runtime.layout_runs import LayoutRuns, layouts, named
 from rnnport.tuning.contest import Contest
 from rnnport.tuning.graphs import Graphs, Variant
-from rnnport.tuning.report import TuneReport
+from rnnport.tuning.report import Switched, TuneReport
 from rnnport.tuning.sizes import Point
 
-__all__ = ["Progress", "Setting"]
+if TYPE_CHECKING:
+    from rnnport.graph.retune import Switch
 
-Progress = Callable[[str, float], None]
+__all__ = ["Setting"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,15 @@ class Setting:
             session_threads=self.threads,
             tuned=tuned,
         )
+
+    def settle(self, form: str, wish: Switch, variant: Variant, gain: float, *, won: bool) -> None:
+        """Make a variant that won the best graph of its form, remove one that lost; report it."""
+        if won:
+            self.graphs.keep(form, variant)
+        else:
+            self.graphs.drop(variant)
+        tried = Switched(form, wish.layer, wish.now, wish.then, gain)
+        (self.report.switched if won else self.report.stayed).append(tried)
 
     def before(self) -> LayoutRuns:
         """The graph as it was."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from rnnport.errors import NotStreamable
-from rnnport.runtime.benchmark_tasks import step_sizes
+from rnnport.runtime.benchmark_tasks import step_sizes, stepping
 from rnnport.runtime.stepper import Stepper
 from rnnport.runtime.stream_plan import STREAM, StreamPlan
 from rnnport.runtime.stream_session import StreamSessions
+from rnnport.runtime.structure import bind
 from rnnport.samples import draw
 from rnnport.tuning.contest import better, mean
 from rnnport.tuning.graphs import Variant, differs, same
-from rnnport.tuning.report import Size, Switched, Trial
+from rnnport.tuning.report import Size, Trial
 from rnnport.tuning.setting import Setting
 from rnnport.tuning.sizes import BATCHES
 
@@ -27,7 +28,7 @@ _CHECKED_STEPS = 4
 
 def switch_stream(setting: Setting, batches: Sequence[int] | None) -> None:
     """Try every layer in turn; what is faster is the graph that the next is tried in."""
-    graphs, report = setting.graphs, setting.report
+    graphs = setting.graphs
     candidates = graphs.switches(STREAM)
     if not candidates:
         return
@@ -47,13 +48,8 @@ def switch_stream(setting: Setting, batches: Sequence[int] | None) -> None:
             graphs.notes.append(differs(f"stream, {wish.layer}", wish.then))
             graphs.drop(variant)
             continue
-        kept, gain = _gain(setting, plan, variant, [sizes(b) for b in wanted], wish.then)
-        if kept:
-            graphs.keep(STREAM, variant)
-        else:
-            graphs.drop(variant)
-        tried = Switched(STREAM, wish.layer, wish.now, wish.then, gain)
-        (report.switched if kept else report.stayed).append(tried)
+        won, gain = _gain(setting, plan, variant, [sizes(b) for b in wanted], wish.then)
+        setting.settle(STREAM, wish, variant, gain, won=won)
 
 
 def _gain(
@@ -65,7 +61,7 @@ def _gain(
     for sizes in wanted:
         steps = draw(plan.steps, sizes)
         steppers = {n: _stepper(plan, v, sizes, setting.threads) for n, v in sides.items()}
-        races.append({name: _stepping(stepper, steps) for name, stepper in steppers.items()})
+        races.append({name: stepping(stepper, steps) for name, stepper in steppers.items()})
     gains: list[float] = []
     for _ in range(2):
         ratios = []
@@ -85,34 +81,18 @@ def _stepper(plan: StreamPlan, variant: Variant, sizes: Sizes, threads: int | No
     return Stepper(StreamSessions(variant.path, plan, "cpu", threads), sizes["B"], fixed)
 
 
-def _stepping(stepper: Stepper, steps: Mapping[str, Any]) -> Callable[[], Any]:
-    if len(steps) == 1:
-        (x,) = steps.values()
-        return lambda: stepper.step(x)
-    return lambda: stepper.step(**steps)
-
-
 def _same_steps(plan: StreamPlan, one: Variant, other: Variant, sizes: Sizes) -> bool:
     """Whether both give the same states and outputs, step by step."""
     steppers = [_stepper(plan, variant, sizes, 1) for variant in (one, other)]
     for seed in range(_CHECKED_STEPS):
         steps = draw(plan.steps, sizes, seed=seed)
-        expected, received = (_stepped(stepper, steps) for stepper in steppers)
+        expected, received = (_stepped(plan, stepper, steps) for stepper in steppers)
         if not same(expected, received):
             return False
     return True
 
 
-def _stepped(stepper: Stepper, steps: Mapping[str, Any]) -> dict[str, Any]:
-    """Outputs of a step, named by their place, and the states after it."""
-    found = _flat(_stepping(stepper, steps)())
-    states = {f"state {name}": array for name, array in stepper.state.items()}
-    return {**{f"output {number}": array for number, array in enumerate(found)}, **states}
-
-
-def _flat(outputs: Any) -> list[Any]:
-    if isinstance(outputs, Mapping):
-        return [leaf for value in outputs.values() for leaf in _flat(value)]
-    if isinstance(outputs, (list, tuple)):
-        return [leaf for value in outputs for leaf in _flat(value)]
-    return [outputs]
+def _stepped(plan: StreamPlan, stepper: Stepper, steps: Mapping[str, Any]) -> dict[str, Any]:
+    """Outputs of a step by name, and the states after it."""
+    outputs = bind(plan.outputs, plan.output_structure, [stepping(stepper, steps)()], {})
+    return {**outputs, **{f"state {name}": array for name, array in stepper.state.items()}}

@@ -12,8 +12,7 @@ import msgspec
 
 from rnnport.artifact.consistency import file_records
 from rnnport.artifact.load import Artifact, open_artifact
-from rnnport.artifact.manifest import MANIFEST_FILE
-from rnnport.artifact.save import check_target, staging
+from rnnport.artifact.save import check_target, file_names, staging, strangers
 from rnnport.errors import ArtifactExists, ParityError, Reason, SaveFailed, UsageError
 from rnnport.parity.report import ParityReport
 from rnnport.parity.verify import verify
@@ -21,7 +20,7 @@ from rnnport.spec import Form, LayerReport, Manifest, Tuned
 from rnnport.tuning.graphs import Graphs, retold
 from rnnport.tuning.report import TuneReport
 
-__all__ = ["check_place", "write_tuned"]
+__all__ = ["check_place", "copied", "write_tuned"]
 
 
 def check_place(artifact: Artifact, out: str | os.PathLike[str] | None) -> None:
@@ -41,7 +40,7 @@ def check_place(artifact: Artifact, out: str | os.PathLike[str] | None) -> None:
             raise UsageError.of("out", f"{out}", expected, remedy)
         return
     check_target(artifact.path, overwrite=True)
-    if foreign := sorted({path.name for path in artifact.path.iterdir()} - _own(artifact)):
+    if foreign := strangers(artifact.path, artifact.manifest):
         raise ArtifactExists.of(
             f"folder {artifact.path}",
             f"it also holds {', '.join(foreign[:4])}{', …' if len(foreign) > 4 else ''}",
@@ -57,7 +56,7 @@ def copied(artifact: Artifact, folder: Path) -> Artifact:
         ArtifactDamaged: the artifact is being changed.
     """
     folder.mkdir()
-    for name in _own(artifact):
+    for name in file_names(artifact.manifest):
         with contextlib.suppress(FileNotFoundError):
             shutil.copy2(artifact.path / name, folder / name)
     return open_artifact(folder)
@@ -118,11 +117,6 @@ def _require_unchanged(place: Path, facts: Manifest) -> None:
             "the one that was measured; what is there now stays",
             "tune again",
         )
-
-
-def _own(artifact: Artifact) -> set[str]:
-    """Names of its files."""
-    return {MANIFEST_FILE, *(entry.file for entry in file_records(artifact.manifest))}
 
 
 def _layers(facts: Manifest, graphs: Graphs) -> list[LayerReport]:

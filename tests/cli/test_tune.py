@@ -14,6 +14,7 @@ import rnnport
 from rnnport.cli.main import app
 from rnnport.cli.tune import _show
 from rnnport.tuning.report import Kept, Size, Switched, TuneReport
+from tests.tuning.artifacts import bytes_of
 
 FAST = ["--seconds", "0.001", "--threads", "2"]
 
@@ -47,10 +48,10 @@ def test_the_usual_sizes(folder: Path) -> None:
 
 
 def test_another_folder(folder: Path, tmp_path: Path) -> None:
-    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    before = bytes_of(folder)
     result = tune(folder, "--batch", "1", "--time", "3", "--out", str(tmp_path / "new"))
     assert result.exit_code == 0, result.output
-    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert bytes_of(folder) == before
 
 
 REPORT = TuneReport(

@@ -16,17 +16,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from timing import CORES, QUIET, cpu_model
 
 from rnnport.cli.quiet import load_exporter
+from rnnport.runtime.neighbours import NEIGHBOURS, Neighbours
 from rnnport.versions import library_versions
 from suite.field import Field, reason, standing
 from suite.fresh import fresh_processes
 from suite.measure import Limits
 from suite.peers.registry import OURS, PEERS
 from suite.rows import describe, run_row
-from suite.store import Store
+from suite.store import Store, disturbed
 from suite.workloads import Workload, every_workload, quick_workloads, select
 
 __all__ = ["GRID", "chosen_workloads", "header", "known", "results_file", "run"]
 
+LIMITS = {"quiet": QUIET, "neighbours": NEIGHBOURS}
 GRID = Path("artifacts", "bench", "grid.jsonl")
 
 
@@ -95,7 +97,7 @@ def header(threads: int, limits: Limits) -> dict[str, Any]:
         "waits": "until the threads sleep",
         "block_s": limits.block,
         "seconds": limits.seconds,
-        "quiet": QUIET,
+        **LIMITS,
     }
 
 
@@ -114,14 +116,14 @@ def known(row: dict[str, Any] | None, again: str | None) -> bool:
     """
     if row is None or "failed" in row or again == "all":
         return False
-    return not (again == "disturbed" and row["others_share"] > QUIET)
+    return not (again == "disturbed" and disturbed(row, LIMITS))
 
 
 def _measure(
     pending: list[Workload], store: Store, limits: Limits, threads: int, console: Console
 ) -> int:
     """How many rows failed."""
-    failed = 0
+    failed, neighbours = 0, Neighbours()
     columns = (
         TextColumn("{task.description:<44}"),
         BarColumn(),
@@ -133,7 +135,7 @@ def _measure(
         task = bar.add_task("", total=len(pending))
         for model, group in itertools.groupby(pending, key=lambda work: work.model):
             bar.update(task, description=f"exporting {model.title}")
-            for work, record in _records(list(group), store, limits, threads):
+            for work, record in _records(list(group), store, limits, neighbours, threads):
                 store.add(record)
                 failed += "failed" in record
                 bar.update(task, advance=1, description=work.key)
@@ -145,7 +147,7 @@ def _measure(
 
 
 def _records(
-    works: list[Workload], store: Store, limits: Limits, threads: int
+    works: list[Workload], store: Store, limits: Limits, neighbours: Neighbours, threads: int
 ) -> Iterator[tuple[Workload, dict[str, Any]]]:
     """The rows of one model; a failure of rnnport's is a record too."""
     try:
@@ -153,7 +155,7 @@ def _records(
             if field.costs:
                 store.add(field.costs)
             for work in works:
-                yield work, _one(work, field, limits)
+                yield work, _one(work, field, limits, neighbours)
     except GeneratorExit:
         raise
     except Exception as error:
@@ -162,9 +164,9 @@ def _records(
                 yield work, {**describe(work), "failed": reason(error), "us": {}}
 
 
-def _one(work: Workload, field: Field, limits: Limits) -> dict[str, Any]:
+def _one(work: Workload, field: Field, limits: Limits, neighbours: Neighbours) -> dict[str, Any]:
     try:
-        return run_row(work, field, limits)
+        return run_row(work, field, limits, neighbours)
     except Exception as error:
         return {**describe(work), "failed": reason(error), "us": {}}
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from suite.growth import AXES, points
 from suite.peers.registry import FLOORS, ON_OUR_GRAPH, OURS, PORTABLE, RIVALS
 from suite.rows import TOLERANCE
-from suite.store import Results
+from suite.store import Results, disturbed
 from suite.verdicts import Aim, Row, aims, behind, exponent, finished, groups, lost, share_ahead
 from suite.workloads import every_workload
 
@@ -166,7 +166,7 @@ _ON_OPENVINO = (
 
 
 def _disturbed(row: Row, results: Results) -> bool:
-    return bool(row.facts["others_share"] > results.header["quiet"])
+    return disturbed(row.facts, results.header)
 
 
 def _growth_table(rows: Sequence[Row]) -> str:
@@ -241,7 +241,7 @@ def _absent_table(rows: Sequence[Row]) -> str:
 
 def _how(results: Results, rows: Sequence[Row], rows_file: str) -> str:
     head = results.header
-    disturbed = sum(_disturbed(row, results) for row in rows)
+    marked = sum(_disturbed(row, results) for row in rows)
     block, pause = (f"{head[name] * 1e3:.0f} ms" for name in ("block_s", "pause_s"))
     return _HOW.format(
         tolerance=f"{TOLERANCE:g}",
@@ -249,7 +249,9 @@ def _how(results: Results, rows: Sequence[Row], rows_file: str) -> str:
         waits=(_WAITED if "waits" in head else _PAUSED).format(pause=pause),
         seconds=f"{head['seconds']:g} s",
         quiet=f"{head['quiet']:.0%}",
-        disturbed=disturbed,
+        two=_TWO + (_AND_FAR if "neighbours" in head else ""),
+        guests=_GUESTS.format(head["neighbours"]) if "neighbours" in head else "",
+        disturbed=marked,
         finished=len(rows),
         floors=" and ".join(FLOORS),
         measured=len(results.rows),
@@ -266,15 +268,20 @@ after the one-op graph, target="portable" after rnnport, torch.nn after tf2onnx.
 10 % of one another may stand the other way round; since then the suite waits until all threads
 sleep."""
 
+_TWO = "Keras predict and XLA, which take long to call or to compile"
+_AND_FAR = ", and whoever is 1.6 times as fast or as slow as rnnport"
+_GUESTS = """, or in which other guests of the host slowed a core down (a loop of fixed length,
+timed on every core before and after, took more than {:g} of that core's usual best),"""
+
 _HOW = """All contenders run in one process on the same weights and inputs, after their outputs were
 seen to agree with tf.function's to {tolerance} of the largest magnitude; whoever differs is left
 out and says so above. After two more calls each that do not count, they take turns in blocks of
 {block}, in an order that turns with each round. {waits} A contender is
 done when its running median is steady to 2 % over three rounds, at the latest after {seconds} for
-a row; Keras predict and XLA, which take long to call or to compile, have two rounds; calls of over
-0.6 s have one. Medians and quartiles are over all calls that count. Rounds in which other
-processes took more than {quiet} of the cores do not count where quieter ones exist; {disturbed} of
-{finished} rows had none, and are marked.
+a row; {two}, have two rounds; calls of over
+0.6 s have one. Medians and quartiles are over all calls that count. Blocks in which other
+processes took more than {quiet} of the cores{guests} do not count where quieter
+ones exist; {disturbed} of {finished} rows had a contender without any, and are marked.
 
 {floors} do only a part of the work. Padded rows keep a quarter to all of their steps; a random mask
 leaves 60 % valid, the last always. OpenVINO gets float32 by name, since bfloat16 is its own choice

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnnport.cli.quiet import silent_stderr
+from rnnport.runtime.neighbours import Neighbours
 from suite.field import Field, reason
 from suite.measure import Limits, measure
 from suite.peers.base import Run
@@ -27,7 +28,7 @@ class Unequal(Exception):
     """rnnport itself gives other outputs than TensorFlow."""
 
 
-def run_row(work: Workload, field: Field, limits: Limits) -> dict[str, Any]:
+def run_row(work: Workload, field: Field, limits: Limits, neighbours: Neighbours) -> dict[str, Any]:
     """The record of one workload.
 
     Raises:
@@ -37,7 +38,7 @@ def run_row(work: Workload, field: Field, limits: Limits) -> dict[str, Any]:
     errors, firsts = _compare(contenders, absent)
     with silent_stderr():
         _settle(contenders)
-        found = measure(contenders, _FEW, limits, ours=OURS, firsts=firsts)
+        found = measure(contenders, _FEW, limits, neighbours, ours=OURS, firsts=firsts)
     times = {
         name: [*(round(1e6 * t, 2) for t in (s.median, s.low, s.high)), s.calls]
         for name, s in found.samples.items()
@@ -49,6 +50,7 @@ def run_row(work: Workload, field: Field, limits: Limits) -> dict[str, Any]:
         "absent": absent,
         "rounds": found.rounds,
         "others_share": round(found.others_share, 3),
+        "slowdown": round(found.slowdown, 3),
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Results", "Store", "read_results"]
+__all__ = ["Results", "Store", "disturbed", "read_results"]
 
 
 @dataclass
@@ -58,6 +58,15 @@ def read_results(path: Path) -> Results:
                 break
             raise ValueError(f"{path.name}, line {number}: {error}") from error
     return found
+
+
+def disturbed(row: Mapping[str, Any], header: Mapping[str, Any]) -> bool:
+    """Whether other processes or guests of the host took from a row more than the header allows.
+
+    Results from before guests were looked for know of processes alone.
+    """
+    slowed = row.get("slowdown", 1.0) > header.get("neighbours", float("inf"))
+    return bool(slowed or row["others_share"] > header["quiet"])
 
 
 class Store:

@@ -76,12 +76,13 @@ def test_some_rows_never_replace_the_grid(quick: bool, rows: str, resume: bool, 
 def test_which_rows_are_measured_again() -> None:
     quiet = record("GRU 16→32, 8×1, plain", 0.0, rnnport=1.0)
     disturbed = record("GRU 16→32, 8×1, plain", 0.5, rnnport=1.0)
+    slowed = {**quiet, "slowdown": 1.4}
     for again, expected in (
-        (None, (True, True)),
-        ("disturbed", (True, False)),
-        ("all", (False,) * 2),
+        (None, (True,) * 3),
+        ("disturbed", (True, False, False)),
+        ("all", (False,) * 3),
     ):
-        assert (known(quiet, again), known(disturbed, again)) == expected
+        assert tuple(known(row, again) for row in (quiet, disturbed, slowed)) == expected
     assert not known(None, None)
     assert not known({"failed": "why"}, None)
 

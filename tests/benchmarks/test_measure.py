@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from suite import measure as core
 from suite.measure import Limits, Sample, measure, rotated, sample_of, steady
 from timing import block
+
+from tests.guests import scripted
 
 FEW = frozenset({"slow start"})
 Script = dict[str, list[float]]
@@ -13,20 +15,30 @@ Script = dict[str, list[float]]
 
 @pytest.fixture
 def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., core.Measured]:
-    """Runs measure on a script: seconds by contender and round, the share others took by block."""
+    """Runs measure on a script: seconds by contender and round, the share others took by block.
 
-    def run(script: Script, shares: Iterator[float], limits: Limits) -> core.Measured:
+    Guests slow the loop down as told: it is timed before and after each block.
+    """
+
+    def run(
+        script: Script,
+        shares: Iterator[float],
+        limits: Limits,
+        slowdowns: Iterable[float] = (),
+    ) -> core.Measured:
         turns: dict[str, Iterator[float]] = {name: iter(s) for name, s in script.items()}
 
-        def scripted(call: Callable[[], str], limits: Limits) -> list[float]:
+        def calls(call: Callable[[], str], limits: Limits) -> list[float]:
             return [next(turns[call()])] * 3
 
-        monkeypatch.setattr(core, "_block", scripted)
+        monkeypatch.setattr(core, "_calls", calls)
+        monkeypatch.setattr(core, "until_idle", lambda most: True)
         monkeypatch.setattr(core, "others_seconds", lambda: 0.0)
         monkeypatch.setattr(core, "others_share", lambda clocks: next(shares))
         contenders = {name: (lambda name=name: name) for name in script}  # type: ignore[misc]
         firsts = {name: seconds[-1] for name, seconds in script.items()}
-        return measure(contenders, FEW, limits, ours="ours", firsts=firsts)
+        told = scripted(slowdowns)
+        return measure(contenders, FEW, limits, told, ours="ours", firsts=firsts)
 
     return run
 
@@ -37,14 +49,14 @@ def forever(share: float) -> Iterator[float]:
 
 
 def test_steady_contenders_stop_after_three_rounds(play: Callable[..., core.Measured]) -> None:
-    found = play({"ours": [1e-3] * 12, "peer": [2e-3] * 12}, forever(0.0), Limits())
+    found = play({"ours": [1e-3] * 12, "peer": [1.5e-3] * 12}, forever(0.0), Limits())
     assert found.rounds == 3
-    assert found.samples["peer"] == Sample(2e-3, 2e-3, 2e-3, 9)
+    assert found.samples["peer"] == Sample(1.5e-3, 1.5e-3, 1.5e-3, 9)
     assert found.others_share == 0.0
 
 
 def test_who_is_not_steady_goes_on_and_ours_with_it(play: Callable[..., core.Measured]) -> None:
-    script = {"ours": [1e-3] * 12, "peer": [1e-3, 2e-3, 3e-3, 4e-3, 5e-3, *[5e-3] * 7]}
+    script = {"ours": [1e-3] * 12, "peer": [1e-3, 1.1e-3, 1.2e-3, 1.3e-3, 1.4e-3, *[1.5e-3] * 7]}
     found = play(script, forever(0.0), Limits(rounds=6))
     assert found.rounds == 6
     assert found.samples["ours"].calls == found.samples["peer"].calls == 18
@@ -75,6 +87,33 @@ def test_disturbed_rounds_do_not_count_where_quiet_ones_exist(
     assert found.others_share == 0.0
 
 
+@pytest.mark.parametrize("slowdowns", [[1.9, 1.9, 1.0], [1.0, 1.9]], ids=["before", "after"])
+def test_blocks_that_guests_slowed_down_do_not_count(
+    play: Callable[..., core.Measured], slowdowns: list[float]
+) -> None:
+    script = {"ours": [9e-3, 1e-3, 1e-3, 1e-3, 1e-3]}
+    found = play(script, forever(0.0), Limits(patience=0.0), slowdowns)
+    assert found.samples["ours"] == Sample(1e-3, 1e-3, 1e-3, 9)
+    assert found.slowdown == pytest.approx(1.0)
+
+
+def test_a_row_that_guests_always_slow_down_says_so(play: Callable[..., core.Measured]) -> None:
+    found = play({"ours": [1e-3] * 5}, forever(0.0), Limits(rounds=5, patience=0.0), [1.5] * 100)
+    assert found.slowdown == pytest.approx(1.5)
+    assert found.samples["ours"].calls == 15
+
+
+def test_two_blocks_do_for_whoever_is_far_away(play: Callable[..., core.Measured]) -> None:
+    script = {"ours": [1e-3] * 9, "near": [1.5e-3] * 9, "slow": [3e-3] * 9, "fast": [1e-4] * 9}
+    found = play(script, forever(0.0), Limits())
+    assert {name: s.calls for name, s in found.samples.items()} == {
+        "ours": 9,
+        "near": 9,
+        "slow": 6,
+        "fast": 6,
+    }
+
+
 def test_a_row_that_is_never_quiet_says_so(play: Callable[..., core.Measured]) -> None:
     found = play({"ours": [1e-3] * 5}, forever(0.4), Limits(rounds=5))
     assert (found.rounds, found.others_share) == (5, 0.4)
@@ -88,8 +127,9 @@ def test_three_rounds_are_finished_however_late(play: Callable[..., core.Measure
 
 
 def test_quartiles() -> None:
-    assert sample_of([(0.0, [1.0, 2.0]), (0.0, [3.0, 4.0, 5.0])]) == Sample(3.0, 2.0, 4.0, 5)
-    assert sample_of([(0.0, [7.0])]) == Sample(7.0, 7.0, 7.0, 1)
+    blocks = [core.Block(0.0, 1.0, [1.0, 2.0]), core.Block(0.0, 1.0, [3.0, 4.0, 5.0])]
+    assert sample_of(blocks) == Sample(3.0, 2.0, 4.0, 5)
+    assert sample_of([core.Block(0.0, 1.0, [7.0])]) == Sample(7.0, 7.0, 7.0, 1)
 
 
 def test_the_order_turns() -> None:

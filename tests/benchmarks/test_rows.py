@@ -14,9 +14,11 @@ from suite.rows import Unequal, apart, flat, run_row
 from suite.workloads import Model
 
 from tests.benchmarks.records import find
+from tests.guests import scripted
 
 WORK = find("LSTM 16→32, 1×1, plain")
 ONCE = Limits(seconds=0.0, pause=0.0, block=0.0, rounds=1)
+ALONE = scripted()
 Y = np.array([[0.5, -2.0]], np.float32)
 
 
@@ -37,7 +39,7 @@ def field(**results: Any) -> Field:
 
 
 def test_equal_contenders_are_timed() -> None:
-    found = run_row(WORK, field(ours=Y, reference=[Y], XLA=(Y + 1e-5,)), ONCE)
+    found = run_row(WORK, field(ours=Y, reference=[Y], XLA=(Y + 1e-5,)), ONCE, ALONE)
     assert set(found["us"]) == {OURS, REFERENCE, "XLA"}
     assert found["errors"] == {OURS: 0.0, "XLA": 5e-6}
     assert found["absent"] == {}
@@ -53,14 +55,14 @@ def test_calls_that_do_not_count_come_first() -> None:
 
     chosen = field(reference=Y)
     chosen.bind[OURS] = lambda work: noted
-    found = run_row(WORK, chosen, ONCE)
+    found = run_row(WORK, chosen, ONCE, ALONE)
     counted = found["us"][OURS][3]
     assert len(calls) == 1 + 2 + counted  # the comparison, two more, those that count
 
 
 def test_a_peer_that_differs_or_fails_is_left_out_and_why() -> None:
     wrong = field(ours=Y, reference=Y, XLA=Y + 0.1, tf2onnx=ValueError("no\nsuch op"))
-    found = run_row(WORK, wrong, ONCE)
+    found = run_row(WORK, wrong, ONCE, ALONE)
     assert set(found["us"]) == {OURS, REFERENCE}
     assert found["absent"] == {"XLA": "gives other outputs (5.0e-02)", "tf2onnx": "ValueError: no"}
 
@@ -69,17 +71,17 @@ def test_a_peer_that_differs_or_fails_is_left_out_and_why() -> None:
 def test_rnnport_itself_must_be_equal(name: str) -> None:
     given = {"ours": Y, "portable": Y, "reference": Y, name: Y + 0.1}
     with pytest.raises(Unequal, match=r"gives other outputs \(5\.0e-02\)$"):
-        run_row(WORK, field(**given), ONCE)
+        run_row(WORK, field(**given), ONCE, ALONE)
 
 
 def test_constant_outputs_prove_nothing() -> None:
     with pytest.raises(Unequal, match="constant"):
-        run_row(WORK, field(ours=0 * Y, reference=0 * Y), ONCE)
+        run_row(WORK, field(ours=0 * Y, reference=0 * Y), ONCE, ALONE)
 
 
 def test_floors_are_not_compared() -> None:
     given = {"ours": Y, "reference": Y, FLOORS[0]: None}
-    assert FLOORS[0] in run_row(WORK, field(**given), ONCE)["us"]
+    assert FLOORS[0] in run_row(WORK, field(**given), ONCE, ALONE)["us"]
 
 
 def test_how_far_apart() -> None:

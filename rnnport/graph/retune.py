@@ -123,8 +123,8 @@ def _to_operator(emit: Emitter, node: ir.Node) -> None:
     assert state is not None
     backwards = directions(node, "scan_input_directions") == [1]
     run = run_cells(emit, [cell], x, [(state,)], reverse=backwards)
-    stand_in(node.outputs[0], emit.op("Squeeze", run.states[0], emit.ints(0)))
-    stand_in(node.outputs[1], emit.op("Squeeze", run.y, emit.ints(1)))
+    _take_over(node.outputs[0], emit.op("Squeeze", run.states[0], emit.ints(0)))
+    _take_over(node.outputs[1], emit.op("Squeeze", run.y, emit.ints(1)))
 
 
 def _replace(old: ir.Value, emit: Emitter, new: ir.Value, axis: int) -> None:
@@ -132,6 +132,14 @@ def _replace(old: ir.Value, emit: Emitter, new: ir.Value, axis: int) -> None:
     for use in list(old.uses()):
         given = use.node.inputs[1:2]
         if use.node.op_type == "Squeeze" and given and ints(given[0]) == [axis]:
-            stand_in(use.node.outputs[0], new)
+            _take_over(use.node.outputs[0], new)
     if old.uses() or old.is_graph_output():
         stand_in(old, emit.op("Unsqueeze", new, emit.ints(axis)))
+
+
+def _take_over(old: ir.Value, new: ir.Value) -> None:
+    """Put a new value in the place of an old one, with its name, by which layers are found."""
+    name, inside = old.name, not old.is_graph_output()
+    stand_in(old, new)
+    if inside:
+        old.name, new.name = f"{name}/replaced", name

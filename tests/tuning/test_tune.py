@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import msgspec
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 import rnnport
@@ -19,6 +20,7 @@ from rnnport.artifact.manifest import MANIFEST_FILE, encode
 from rnnport.runtime.layout import Layout, Spread
 from rnnport.runtime.layout_runs import layouts, named
 from rnnport.spec import Tuned
+from rnnport.tuning.graphs import names_in
 from rnnport.tuning.search import tune
 from tests.tuning.artifacts import (
     FIXED_TIME,
@@ -57,6 +59,7 @@ def test_layers_are_switched(
     manifest = rnnport.open(folder).manifest
     row = next(one for one in manifest.layers if one.name == layer)
     assert (row.lowering, row.reason) == (after, "tuned by measurement")
+    assert row.value in names_in(ir.load(folder / "model.onnx"))  # where verify looks
     assert after in manifest.forms["model"].step_weights
     report = rnnport.verify(folder, provider="cpu")
     assert report.passed

@@ -134,6 +134,8 @@ def _obstacle(source: Source, built: Built) -> Streamable | None:
     """What can be said before anything is lifted."""
     for layer in built.traced.context.opaque:
         return _no(f"{layer.reason}; its state stays inside the graph", layer.name)
+    if open_axis := _open_axis(built.plan.ports):
+        return open_axis
     steps = _steps(built.skeleton) or layer_of_cell(source) is not None
     timed = any(port.has_time for port in built.plan.ports)
     if steps or (timed and _follows_time(built)):
@@ -144,6 +146,18 @@ def _obstacle(source: Source, built: Built) -> Streamable | None:
     if timed:
         return _no("no output depends on an input with a time axis")
     return _no("no input has a time axis")
+
+
+def _open_axis(ports: Sequence[Port]) -> Streamable | None:
+    """Steps of one stream must be alike: behind its time no axis of an input may be open."""
+    for port in ports:
+        for number, axis in enumerate(port.shape[2:], 2):
+            if isinstance(axis, str):
+                return _no(
+                    f"axis {number} of input {port.name!r} is open beside its time; "
+                    "with one size there the model can be streamed"
+                )
+    return None
 
 
 def _follows_time(built: Built) -> bool:

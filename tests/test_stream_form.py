@@ -318,6 +318,17 @@ REFUSED: dict[str, tuple[Build, str, str]] = {
         "dec",
         "its initial state is made from what layer 'enc' gives at the end",
     ),
+    "frames of open size": (
+        lambda: keras.Sequential(
+            [
+                keras.Input((None, None, 5), name="frames"),
+                L.TimeDistributed(L.GlobalAveragePooling1D()),
+                L.GRU(4, return_sequences=True),
+            ]
+        ),
+        "",
+        "axis 2 of input 'frames' is open beside its time; with one size there",
+    ),
     "no time axis": (
         lambda: keras.Sequential([keras.Input((5,)), L.Dense(3)]),
         "",

@@ -18,8 +18,8 @@ from rnnport.versions import VERSION as __version__
 
 if TYPE_CHECKING:
     from rnnport.artifact.load import Artifact
-    from rnnport.exporting import Progress
     from rnnport.parity.report import ParityReport
+    from rnnport.progress import Progress
     from rnnport.runtime.runner import Runner
     from rnnport.tuning.report import TuneReport
 

@@ -6,7 +6,7 @@ the model itself declares fixed are held, and the manifest names who is to blame
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,13 @@ from rnnport.graph.step_weights import step_weights
 from rnnport.parity.checks.golden import check_golden
 from rnnport.parity.subject import run_form
 from rnnport.parity.tolerance import TOLERANCES
+from rnnport.progress import Progress
 from rnnport.spec import Check, FixedAxis, Form, Generate, LayerReport, Port, Sampling, State
 from rnnport.versions import VERSION
 
 __all__ = [
     "MODEL_FILE",
     "Built",
-    "Progress",
     "Settings",
     "best_build",
     "drop_form",
@@ -49,7 +49,6 @@ __all__ = [
 
 MODEL_FILE = "model.onnx"
 
-Progress = Callable[[str, float], None]
 _Answers = tuple[list[GoldenCase], list[dict[str, int]], list[str]]
 
 

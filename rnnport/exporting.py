@@ -12,7 +12,7 @@ from rnnport.artifact.golden import GOLDEN_FILE, write_golden
 from rnnport.artifact.load import Artifact
 from rnnport.artifact.manifest import record
 from rnnport.artifact.save import Draft, staging
-from rnnport.building import Built, Progress, Settings, best_build
+from rnnport.building import Built, Settings, best_build
 from rnnport.capture.axes import declared_plan, find_axes
 from rnnport.capture.open import open_source
 from rnnport.capture.policy import own_outputs, policy_note
@@ -24,11 +24,12 @@ from rnnport.errors import ConversionError, ParityError, Reason
 from rnnport.evidence import gather
 from rnnport.handoff_forms import HandOff, build_handoff
 from rnnport.precision import in_precision
+from rnnport.progress import Progress
 from rnnport.spec import Check, Manifest, Sampling
 from rnnport.stream_form import Stream, build_stream
 from rnnport.versions import library_versions
 
-__all__ = ["Progress", "Settings", "first_trace", "manifest_of", "parity_error", "run_export"]
+__all__ = ["Settings", "first_trace", "manifest_of", "parity_error", "run_export"]
 
 _LIBRARIES = (
     "tensorflow",

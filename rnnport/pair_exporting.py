@@ -13,7 +13,7 @@ import numpy as np
 from rnnport.artifact.golden import GOLDEN_FILE, write_golden
 from rnnport.artifact.load import Artifact
 from rnnport.artifact.save import staging
-from rnnport.building import Built, Progress, Settings, best_build
+from rnnport.building import Built, Settings, best_build
 from rnnport.capture.axes import find_axes
 from rnnport.capture.pair import Feed, composed, one_step, open_half, signatures
 from rnnport.capture.reference import Reference
@@ -26,6 +26,7 @@ from rnnport.pair_match import Wiring, wire
 from rnnport.pair_names import name_own, name_tensors
 from rnnport.pair_study import Half, study, study_decoder
 from rnnport.precision import in_precision
+from rnnport.progress import Progress
 from rnnport.samples import masks_anything
 from rnnport.spec import Sampling, Streamable
 from rnnport.stream_form import Stream

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import onnx_ir as ir
 
-from rnnport.building import Built, Progress, Settings, best_build, refused, write_form
+from rnnport.building import Built, Settings, best_build, refused, write_form
 from rnnport.capture.axes import AxisPlan
 from rnnport.capture.pair import decoder_half, encoder_half
 from rnnport.capture.reference import Reference
@@ -29,6 +29,7 @@ from rnnport.parity.handoff import handoff_cuts
 from rnnport.parity.stepwise import Halves, check_steps
 from rnnport.parity.streaming import check_streaming
 from rnnport.parity.subject import Run, run_form
+from rnnport.progress import Progress
 from rnnport.spec import Axis, Check, Form, Port, State, Streamable
 from rnnport.stream_form import describe_stream
 

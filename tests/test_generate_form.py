@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import rnnport
 from rnnport import Generate, generate_form
 from rnnport.artifact.load import Artifact
-from rnnport.errors import ParityError, UsageError
+from rnnport.errors import InputError, ParityError, UsageError
 from rnnport.graph.generate_beam import beam_graph
 from rnnport.runtime import generator
 from rnnport.runtime.runner import Runner
@@ -247,6 +247,37 @@ def test_any_search_equals_keras(
     )
     session = search_session(one.artifact, wish, logits=label == "attention")
     assert_all_equal(one, sources(label, seed, rows, time), wish, session)
+
+
+@pytest.mark.parametrize("label", ["LSTM", "attention"])
+def test_a_batch_in_parts_gives_what_each_source_gives_alone(label: str) -> None:
+    """Parts may end after different steps, and come back in the order given."""
+    one = exported(label, seed=6, greedily=True)
+    runner, parts = rnnport.load(one.artifact, provider="cpu", threads=3), []
+    loop = runner._generator()._loop
+    assert loop is not None
+    inner = loop.sessions.singles
+
+    def noted(rows: Any) -> Any:
+        parts.append(list(rows))
+        return inner(rows)
+
+    loop.sessions.singles = noted  # type: ignore[method-assign]
+    for rows, expected in ((7, []), (8, [[4, 4]]), (14, [[4, 5, 5]]), (40, [[13, 13, 14]])):
+        source = sources(label, rows, rows, 8)
+        parts.clear()
+        found = runner.generate(source, start=START, stop=[STOP, 7], max_steps=9)
+        assert parts == expected
+        assert lists(found) == [one.plain(row, GREEDY)[0] for row in source]
+
+
+def test_ids_out_of_range_in_a_part_are_refused() -> None:
+    one = exported("LSTM", seed=6, greedily=True)
+    runner = rnnport.load(one.artifact, provider="cpu", threads=2)
+    source = sources("LSTM", 1, 8, 5)
+    source[7, 0] = 10**6
+    with pytest.raises(InputError):
+        runner.generate(source, start=START, stop=[STOP, 7], max_steps=9)
 
 
 def test_a_wrong_search_is_no_artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

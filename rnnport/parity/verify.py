@@ -33,15 +33,15 @@ from rnnport.parity.report import ParityReport
 from rnnport.parity.subject import Run, Subject, run_form
 from rnnport.parity.taps import run_layers
 from rnnport.parity.where import first_bad_layer
+from rnnport.progress import Progress
 from rnnport.runtime.backends.registry import BACKENDS
 from rnnport.runtime.precisions import provider_for
 from rnnport.runtime.providers import resolve_provider
 from rnnport.runtime.runner import load
 from rnnport.spec import CHECK_KINDS, Check, Lack
 
-__all__ = ["Progress", "Reference", "Run", "check_golden", "run_form", "verify"]
+__all__ = ["Reference", "Run", "check_golden", "run_form", "verify"]
 
-Progress = Callable[[str, float], None]
 _GOLDEN = ("shapes", "masks", "scale", "drift")
 _NEEDS = {
     "streaming": {"stream"},

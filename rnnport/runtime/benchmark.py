@@ -6,12 +6,13 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rnnport.artifact.load import Artifact, open_artifact
 from rnnport.errors import InputError, NotStreamable, UsageError
+from rnnport.progress import Progress
 from rnnport.runtime.benchmark_tasks import Call, Task, every_task
 from rnnport.runtime.memory import peak_bytes, resident_bytes
 from rnnport.runtime.runner import load
@@ -21,8 +22,6 @@ __all__ = ["BenchReport", "BenchRow", "Timing", "benchmark", "check_sizes"]
 
 LOADS = 3
 LEAST, MOST = 5, 2_000  # calls of one row
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)

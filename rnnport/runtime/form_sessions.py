@@ -13,11 +13,14 @@ from rnnport.errors import ArtifactDamaged
 from rnnport.runtime.session import open_session
 from rnnport.spec import Form
 
-__all__ = ["FormSessions"]
+__all__ = ["SMALL_FILE", "FormSessions"]
 
 # Below this batch size a second thread costs more than it brings: one LSTM step 64→128 takes
 # 10 µs on one thread and up to 24 µs on two. The memory arena costs such a step another 1 µs.
 _FEW_ROWS = 16
+
+# Bytes of a graph that may be open once for every part of a run.
+SMALL_FILE = 1 << 25
 
 
 class FormSessions:
@@ -45,7 +48,7 @@ class FormSessions:
         self.provider = provider
         self._inputs, self._outputs = inputs, outputs
         self._threads, self._spin = threads, spin
-        self._open: dict[tuple[int | None, bool], Any] = {}
+        self._open: dict[tuple[int | None, bool, int], Any] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -68,13 +71,30 @@ class FormSessions:
 
     def session(self, rows: int) -> Any:
         """The session for so many rows a run."""
-        few = self.provider == "cpu" and rows < _FEW_ROWS
+        few = self._few(rows)
         threads = 1 if few and self._threads is None else self._threads
-        key = threads, not few
+        return self._session(threads, arena=not few)
+
+    def singles(self, rows: Sequence[int]) -> list[Any]:
+        """Sessions on one thread each, for parts of so many rows that run side by side.
+
+        One each where the file is small: in one session they wait for one another in its arena.
+        """
+        large = self.path.stat().st_size > SMALL_FILE
+        return [
+            self._session(1, arena=not self._few(count), number=0 if large else number)
+            for number, count in enumerate(rows)
+        ]
+
+    def _few(self, rows: int) -> bool:
+        return self.provider == "cpu" and rows < _FEW_ROWS
+
+    def _session(self, threads: int | None, *, arena: bool, number: int = 0) -> Any:
+        key = threads, arena, number
         with self._lock:
             if key not in self._open:
                 session = open_session(
-                    self.path, self.provider, threads, arena=not few, spin=self._spin
+                    self.path, self.provider, threads, arena=arena, spin=self._spin
                 )
                 self._check_names(session)
                 self._open[key] = session

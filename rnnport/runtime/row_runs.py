@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnport.runtime.bound_rows import BoundRows, Spec
+from rnnport.runtime.form_sessions import SMALL_FILE
 from rnnport.runtime.layout import WHOLE, Layout, Spread, sizes_of
 from rnnport.runtime.stream_plan import resolve
 from rnnport.spec import Form
@@ -18,9 +19,6 @@ __all__ = ["RowRuns"]
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
-
-# Bytes of a graph that may be open once for every part.
-_SMALL_FILE = 1 << 25
 
 
 class RowRuns:
@@ -40,7 +38,7 @@ class RowRuns:
         self._form, self._spread = form, spread
         self._singles: list[Any] = []
         # Steps of Scans in one session wait for one another in its arena at every operator.
-        self._one_each = bool(form.step_weights.get("Scan")) and form.record.size <= _SMALL_FILE
+        self._one_each = bool(form.step_weights.get("Scan")) and form.record.size <= SMALL_FILE
         self._lock = threading.Lock()
 
     def layout(self, inputs: Arrays) -> Layout:

@@ -319,7 +319,9 @@ class Runner(Generation):
             return None
         if scored_output(plan.decoder, wish.output).name != plan.output.name:
             return None
-        return WholeLoop(wish, self._sessions(GENERATE))
+        apart = not self.manifest.mixes_rows and all(p.shape[:1] == ["B"] for p in form.inputs)
+        parts = (self._threads or cores()) if apart else 1
+        return WholeLoop(wish, self._sessions(GENERATE), parts)
 
     def _sessions(self, name: str) -> FormSessions:
         if name not in self._decoding:

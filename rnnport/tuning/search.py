@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rnnport.artifact.load import open_artifact
 from rnnport.errors import SaveFailed
-from rnnport.runtime.benchmark import Progress, check_sizes
+from rnnport.progress import Progress
+from rnnport.runtime.benchmark import check_sizes
 from rnnport.runtime.crew import cores
 from rnnport.runtime.layout import Layout, steps_of
 from rnnport.runtime.layout_runs import LayoutRuns, named

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rnnport.artifact.load import Artifact
-from rnnport.runtime.benchmark import Progress
+from rnnport.progress import Progress
 from rnnport.runtime.crew import cores
 from rnnport.runtime.layout import WHOLE, Layout
 from rnnport.runtime.layout_runs import LayoutRuns, layouts, named

@@ -194,6 +194,11 @@ class Form(Strict, frozen=True, kw_only=True):
         """Inputs given anew for every step."""
         return [port for port in self.inputs if port.name not in self.fixed]
 
+    @property
+    def size(self) -> int:
+        """Bytes of the graph and of its external data."""
+        return self.record.size + sum(data.size for data in self.data)
+
 
 class LayerReport(Strict, frozen=True, kw_only=True):
     """How one recurrent layer was lowered.

@@ -258,9 +258,10 @@ def test_a_batch_in_parts_gives_what_each_source_gives_alone(label: str) -> None
     assert loop is not None
     inner = loop.sessions.singles
 
-    def noted(rows: Any) -> Any:
+    def noted(rows: Any, *, one_each: bool) -> Any:
+        assert one_each
         parts.append(list(rows))
-        return inner(rows)
+        return inner(rows, one_each=one_each)
 
     loop.sessions.singles = noted  # type: ignore[method-assign]
     for rows, expected in ((7, []), (8, [[4, 4]]), (14, [[4, 5, 5]]), (40, [[13, 13, 14]])):

@@ -57,7 +57,7 @@ def form_facts(artifact: Artifact) -> dict[str, FormFacts]:
     return {
         name: FormFacts(
             file=form.record.file,
-            size=form.record.size + sum(data.size for data in form.data),
+            size=form.size,
             op_counts=form.op_counts,
         )
         for name, form in artifact.manifest.forms.items()

@@ -75,14 +75,16 @@ class FormSessions:
         threads = 1 if few and self._threads is None else self._threads
         return self._session(threads, arena=not few)
 
-    def singles(self, rows: Sequence[int]) -> list[Any]:
-        """Sessions on one thread each, for parts of so many rows that run side by side.
+    def singles(self, rows: Sequence[int], *, one_each: bool) -> list[Any]:
+        """Sessions on one thread, for parts of so many rows that run side by side.
 
-        One each where the file is small: in one session they wait for one another in its arena.
+        Args:
+            rows: of each part.
+            one_each: every part has its own: in one they wait for one another in its arena, and
+                each holds the weights.
         """
-        large = self.path.stat().st_size > SMALL_FILE
         return [
-            self._session(1, arena=not self._few(count), number=0 if large else number)
+            self._session(1, arena=not self._few(count), number=number if one_each else 0)
             for number, count in enumerate(rows)
         ]
 

@@ -70,7 +70,7 @@ class Spread:
         self._stepwise = [size for op, sizes in by_op.items() if op != "LSTM" for size in sizes]
         self._weights = sum(self._lstm) + sum(self._stepwise)
         # A convolution multiplies more often than it has weights, and an embedding less.
-        self._large = min(self._weights, form.record.size // 4) > _LARGE
+        self._large = min(self._weights, form.size // 4) > _LARGE
         ports = [*form.inputs, *form.outputs]
         apart = not mixes_rows and all(port.shape[:1] == ["B"] for port in ports)
         self.may_cut = threads > 1 and apart

@@ -38,7 +38,7 @@ class RowRuns:
         self._form, self._spread = form, spread
         self._singles: list[Any] = []
         # Steps of Scans in one session wait for one another in its arena at every operator.
-        self._one_each = bool(form.step_weights.get("Scan")) and form.record.size <= SMALL_FILE
+        self._one_each = bool(form.step_weights.get("Scan")) and form.size <= SMALL_FILE
         self._lock = threading.Lock()
 
     def layout(self, inputs: Arrays) -> Layout:

@@ -16,7 +16,7 @@ from rnnport.runtime.buckets import buckets, lengths_of, stack_rows
 from rnnport.runtime.checks import check_inputs
 from rnnport.runtime.crew import cores
 from rnnport.runtime.decode_plan import ENCODER, DecodePlan
-from rnnport.runtime.form_sessions import FormSessions
+from rnnport.runtime.form_sessions import SMALL_FILE, FormSessions
 from rnnport.runtime.generation import Generation
 from rnnport.runtime.generator import Generator
 from rnnport.runtime.layout import Spread
@@ -321,7 +321,8 @@ class Runner(Generation):
             return None
         apart = not self.manifest.mixes_rows and all(p.shape[:1] == ["B"] for p in form.inputs)
         parts = (self._threads or cores()) if apart else 1
-        return WholeLoop(wish, self._sessions(GENERATE), parts)
+        small = form.size <= SMALL_FILE
+        return WholeLoop(wish, self._sessions(GENERATE), parts, small)
 
     def _sessions(self, name: str) -> FormSessions:
         if name not in self._decoding:

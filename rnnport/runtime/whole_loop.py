@@ -41,11 +41,13 @@ class WholeLoop:
         wish: what the graph does.
         sessions: of the graph.
         parts: into how many a batch may be cut; 1 where its rows influence one another.
+        one_each: every part has a session of its own.
     """
 
     wish: Generate
     sessions: FormSessions
     parts: int = 1
+    one_each: bool = True
 
     def suits(self, request: Request, *, scored: bool) -> bool:
         """Whether the graph does what is asked for.
@@ -85,15 +87,16 @@ class WholeLoop:
 
     def _in_parts(self, arrays: Arrays, parts: Sequence[tuple[int, int]]) -> list[Ids]:
         """Ids of each part, as many steps as the part took."""
-        sessions = self.sessions.singles([stop - start for start, stop in parts])
+        rows = [stop - start for start, stop in parts]
+        sessions = self.sessions.singles(rows, one_each=self.one_each)
         found: list[Ids] = [np.zeros((0, 0), np.int64)] * len(parts)
 
         def job(number: int) -> Callable[[], None]:
             start, stop = parts[number]
-            rows = {name: array[start:stop] for name, array in arrays.items()}
+            given = {name: array[start:stop] for name, array in arrays.items()}
 
             def run() -> None:
-                found[number] = sessions[number].run(None, rows)[0]
+                found[number] = sessions[number].run(None, given)[0]
 
             return run
 

@@ -75,6 +75,11 @@ def test_weights_beyond_a_cores_cache_ask_for_more_rows() -> None:
     assert len(large.layout({"B": 32, "T": 100}).parts) == 2
     convolved = spread({"Scan": [1_179_648]}, size=10_000)
     assert len(convolved.layout({"B": 8, "T": 100}).parts) == 2
+    outside = msgspec.structs.replace(
+        form({"GRU": [1_179_648]}, size=10_000),
+        data=[FileRecord(file="model.onnx.data", size=1 << 30, sha256="")],
+    )
+    assert Spread(outside, 2, mixes_rows=False).layout({"B": 8, "T": 100}) == WHOLE
 
 
 def test_rows_that_influence_one_another_stay_together() -> None:

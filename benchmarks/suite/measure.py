@@ -1,4 +1,7 @@
-"""The measuring core: contenders take turns in short blocks until their medians are steady.
+"""The measuring core: contenders take turns in short blocks until the fastest two of each agree.
+
+What counts is the fastest third of a contender's blocks: once its threads have slept, every third
+block on two threads begins with both on one core, and stays so for up to 0.3 s.
 
 Before each block the threads of the last contender, which may spin on for a while, are waited for,
 and then for the host's other guests to leave the cores alone; the order turns with each round. A
@@ -19,7 +22,17 @@ from timing import QUIET, block, others_seconds, others_share
 from rnnport.runtime.idle import until_idle
 from rnnport.runtime.neighbours import NEIGHBOURS, Neighbours
 
-__all__ = ["Block", "Limits", "Measured", "Sample", "measure", "rotated", "sample_of", "steady"]
+__all__ = [
+    "Block",
+    "Limits",
+    "Measured",
+    "Sample",
+    "agreed",
+    "fastest_third",
+    "measure",
+    "rotated",
+    "sample_of",
+]
 
 Run = Callable[[], Any]
 
@@ -33,8 +46,8 @@ class Limits:
         pause: seconds at most until this process's threads sleep, before each block.
         block: seconds a block goes on, one call at least.
         rounds: the most.
-        least: quiet rounds before a median may be called steady.
-        change: the relative change of a running median that still counts as steady.
+        least: quiet blocks at least.
+        change: by how much the medians of the two fastest blocks may differ, relatively.
         slow: seconds of a call above which one block of one call must do.
         patience: seconds at most until other guests leave the cores alone, before each block.
         far: times as fast or as slow as rnnport, from which on two quiet blocks do.
@@ -53,7 +66,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds of one contender's calls: median and quartiles."""
+    """Seconds of one contender's calls: median and quartiles of its fastest blocks, all calls."""
 
     median: float
     low: float
@@ -104,22 +117,17 @@ class _Course:
 
     most: int
     blocks: list[Block] = field(default_factory=list)
-    medians: list[float] = field(default_factory=list)
-
-    def add(self, block: Block) -> None:
-        self.blocks.append(block)
-        self.medians.append(self.median)
 
     @property
     def median(self) -> float:
         return sample_of(self.counted()).median
 
-    def quiet(self) -> list[Block]:
-        return [block for block in self.blocks if block.quiet]
-
     def counted(self) -> list[Block]:
         """The quiet blocks, or all where there are none."""
         return self.quiet() or self.blocks
+
+    def quiet(self) -> list[Block]:
+        return [block for block in self.blocks if block.quiet]
 
     def over(self, limits: Limits) -> bool:
         enough = min(limits.least, self.most)
@@ -127,7 +135,7 @@ class _Course:
             return True
         if len(self.quiet()) < enough:
             return False
-        return len(self.quiet()) >= self.most or steady(self.medians, limits.change)
+        return len(self.quiet()) >= self.most or agreed(self.quiet(), limits.change)
 
 
 def measure(
@@ -159,7 +167,7 @@ def measure(
         names = [name for name in contenders if name in going or name == ours]
         for name in rotated(names, number):
             block = _block(contenders[name], limits, neighbours)
-            courses[name].add(block)
+            courses[name].blocks.append(block)
             if min(block.taken[0], firsts[name]) > limits.slow:
                 courses[name].most = 1
         number += 1
@@ -196,22 +204,29 @@ def _calls(run: Run, limits: Limits) -> list[float]:
     return block(run, pause=0.0, seconds=limits.block, least=1, warm=limits.block)
 
 
+def fastest_third(blocks: list[Block]) -> list[Block]:
+    """By their medians; one at least."""
+    ordered = sorted(blocks, key=lambda block: statistics.median(block.taken))
+    return ordered[: max(1, len(ordered) // 3)]
+
+
 def rotated(names: list[str], number: int) -> list[str]:
     """The names, beginning further on in each round."""
     start = number % len(names)
     return names[start:] + names[:start]
 
 
-def steady(medians: list[float], change: float) -> bool:
-    """Whether the last two running medians agree with the one before."""
-    last = medians[-3:]
-    return len(last) == 3 and max(last) - min(last) <= change * last[-1]
+def agreed(blocks: list[Block], change: float) -> bool:
+    """Whether the fastest block is no exception: the second comes close."""
+    medians = sorted(statistics.median(block.taken) for block in blocks)
+    return len(medians) > 1 and medians[1] <= (1 + change) * medians[0]
 
 
 def sample_of(blocks: list[Block]) -> Sample:
-    """Median and quartiles over all calls."""
-    times = sorted(seconds for block in blocks for seconds in block.taken)
+    """Median and quartiles over the calls of the fastest third; the number of all calls."""
+    times = sorted(seconds for block in fastest_third(blocks) for seconds in block.taken)
+    calls = sum(len(block.taken) for block in blocks)
     if len(times) == 1:
-        return Sample(times[0], times[0], times[0], 1)
+        return Sample(times[0], times[0], times[0], calls)
     low, median, high = statistics.quantiles(times, n=4, method="inclusive")
-    return Sample(median, low, high, len(times))
+    return Sample(median, low, high, calls)

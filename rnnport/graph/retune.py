@@ -138,7 +138,10 @@ def _replace(old: ir.Value, emit: Emitter, new: ir.Value, axis: int) -> None:
 
 
 def _take_over(old: ir.Value, new: ir.Value) -> None:
-    """Put a new value in the place of an old one, with its name, by which layers are found."""
+    """Put a new value in the place of an old one, with its name, by which verify finds a layer.
+
+    Both have the same shape; what an operator gives, with its direction axis, has no such heir.
+    """
     name, inside = old.name, not old.is_graph_output()
     stand_in(old, new)
     if inside:

@@ -3,6 +3,10 @@
 Two guests on the two threads of one physical core share its caches and its decoder: a Python loop
 then takes up to 1.9 times as long, for a tenth of a second or for some. A loop of fixed length is
 timed on every core; nothing of what is being compared takes part in that judgement.
+
+The loops run in threads of their own, one bound to each core, and the caller sleeps meanwhile: were
+the caller moved about instead, it could come to lie on the core of a runtime's thread, and stay
+there: two threads then take turns on one core, and everything twice as long.
 """
 
 from __future__ import annotations
@@ -10,9 +14,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import queue
+import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -23,27 +29,44 @@ NEIGHBOURS = 1.15
 
 _LOOP = 1500  # passes, about 35 µs
 _TRIES = 3  # of which the best counts: an interrupt is no neighbour
-_CALIBRATION = 200
+_CALIBRATION = 100
 _MEMORY = 4000
-_GLANCE = 0.01  # s
+_GLANCE, _BLINK = 0.01, 0.0005  # s
 
 Looks = Callable[[], Iterable[tuple[int, float]]]
 
 
-def look() -> Iterator[tuple[int, float]]:
-    """Seconds of the loop on each core this thread may use, which it may use afterwards too."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield 0, _best_of_some()
-        return
-    own = os.sched_getaffinity(0)
-    try:
-        for core in sorted(own):
-            with contextlib.suppress(OSError):  # where it may not, it is timed where it is
-                os.sched_setaffinity(0, {core})
-            yield core, _best_of_some()
-    finally:
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, own)
+class Watchers:
+    """Threads that time the loop, each on its core; begun when first needed."""
+
+    def __init__(self) -> None:
+        self._asked: dict[int, queue.SimpleQueue[None]] = {}
+        self._told: queue.SimpleQueue[float] = queue.SimpleQueue()
+
+    def look(self) -> list[tuple[int, float]]:
+        """Seconds of the loop on each core that this thread may use."""
+        if not hasattr(os, "sched_getaffinity"):
+            return [(0, _best_of_some())]
+        return [(core, self._seconds(core)) for core in sorted(os.sched_getaffinity(0))]
+
+    def _seconds(self, core: int) -> float:
+        if core not in self._asked:
+            self._asked[core] = queue.SimpleQueue()
+            name, given = f"rnnport-watch-{core}", (core, self._asked[core], self._told)
+            threading.Thread(target=_watch, args=given, name=name, daemon=True).start()
+        self._asked[core].put(None)
+        # Whoever is woken by another thread may be moved to its core; an alarm moves nobody.
+        while self._told.empty():
+            time.sleep(_BLINK)
+        return self._told.get()
+
+
+def _watch(core: int, asked: queue.SimpleQueue[None], told: queue.SimpleQueue[float]) -> None:
+    with contextlib.suppress(OSError):  # where it may not, it looks where it is
+        os.sched_setaffinity(0, {core})
+    while True:
+        asked.get()
+        told.put(_best_of_some())
 
 
 def _best_of_some() -> float:
@@ -62,12 +85,14 @@ class Neighbours:
     """Knows the usual best of every core, the fifth percentile of all loops so far.
 
     Args:
-        looks: seconds of the loop, by core.
+        looks: seconds of the loop, by core; threads that do so where None.
         sleep: waits for seconds.
     """
 
-    def __init__(self, looks: Looks = look, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._looks, self._sleep = looks, sleep
+    def __init__(
+        self, looks: Looks | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._looks, self._sleep = looks or Watchers().look, sleep
         self._seen: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=_MEMORY))
         for _ in range(_CALIBRATION):
             self._look()
@@ -95,5 +120,5 @@ class Neighbours:
 
 @functools.cache
 def neighbours() -> Neighbours:
-    """This process's own; looking at every core to begin with takes some 50 ms."""
+    """This process's own. Not for several threads; the first takes some 0.2 s."""
     return Neighbours()

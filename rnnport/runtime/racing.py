@@ -27,7 +27,9 @@ _PATIENCE = 0.3  # s
 def race(
     calls: Mapping[str, Call], seconds: float, guests: Neighbours | None = None
 ) -> dict[str, float]:
-    """Seconds of a call by name: the median over rounds of each block's median.
+    """Seconds of a call by name: the second fastest of five blocks' medians.
+
+    Once they have slept, two threads may find themselves on one core for the whole of a block.
 
     Args:
         calls: one at least.
@@ -51,7 +53,11 @@ def race(
             until_idle()
             if max(before, guests.slowdown()) <= NEIGHBOURS:
                 calm[name].append(every[name][-1])
-    return {name: statistics.median(calm[name] or every[name]) for name in names}
+    return {name: _second(calm[name] or every[name]) for name in names}
+
+
+def _second(medians: list[float]) -> float:
+    return sorted(medians)[: max(2, len(medians) * 2 // ROUNDS)][-1]
 
 
 def _block(call: Call, seconds: float) -> float:

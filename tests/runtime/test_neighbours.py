@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from rnnport.runtime.neighbours import NEIGHBOURS, Neighbours, look, neighbours
+from rnnport.runtime.neighbours import NEIGHBOURS, Neighbours, Watchers, neighbours
 from tests.guests import scripted
 
 movable = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads stay here")
@@ -43,29 +43,25 @@ def test_it_does_not_wait_for_ever() -> None:
 
 
 def test_loops_take_time() -> None:
-    assert all(0 < seconds < 1 for _, seconds in look())
+    assert all(0 < seconds < 1 for _, seconds in Watchers().look())
     assert 0 < neighbours().slowdown() < 1000
     assert neighbours() is neighbours()
     assert NEIGHBOURS > 1
 
 
 @movable
-def test_the_thread_may_use_its_cores_afterwards() -> None:
+def test_every_core_is_looked_at_and_the_caller_stays() -> None:
     before = os.sched_getaffinity(0)
-    assert {core for core, _ in look()} == before
-    assert os.sched_getaffinity(0) == before
-    looking = look()
-    next(looking)
-    looking.close()  # as when a key interrupts it
+    watchers = Watchers()
+    for _ in range(3):
+        assert [core for core, _ in watchers.look()] == sorted(before)
     assert os.sched_getaffinity(0) == before
 
 
 @movable
-def test_a_thread_that_may_not_be_moved_is_timed_where_it_is(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_threads_that_may_not_be_bound_look_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(pid: int, cores: object) -> None:
         raise PermissionError(pid)
 
     monkeypatch.setattr(os, "sched_setaffinity", refuse)
-    assert len(list(look())) == len(os.sched_getaffinity(0))
+    assert len(Watchers().look()) == len(os.sched_getaffinity(0))

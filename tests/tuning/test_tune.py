@@ -59,7 +59,9 @@ def test_layers_are_switched(
     manifest = rnnport.open(folder).manifest
     row = next(one for one in manifest.layers if one.name == layer)
     assert (row.lowering, row.reason) == (after, "tuned by measurement")
-    assert row.value in names_in(ir.load(folder / "model.onnx"))  # where verify looks
+    # Where verify looks; what a Scan gives has another shape than what an operator gives.
+    kept = {row.value} & names_in(ir.load(folder / "model.onnx"))
+    assert bool(kept) is (before == "Scan")
     assert after in manifest.forms["model"].step_weights
     report = rnnport.verify(folder, provider="cpu")
     assert report.passed

@@ -243,14 +243,17 @@ def _how(results: Results, rows: Sequence[Row], rows_file: str) -> str:
     head = results.header
     marked = sum(_disturbed(row, results) for row in rows)
     block, pause = (f"{head[name] * 1e3:.0f} ms" for name in ("block_s", "pause_s"))
+    watched = "neighbours" in head
     return _HOW.format(
         tolerance=f"{TOLERANCE:g}",
         block=block,
         waits=(_WAITED if "waits" in head else _PAUSED).format(pause=pause),
         seconds=f"{head['seconds']:g} s",
         quiet=f"{head['quiet']:.0%}",
-        two=_TWO + (_AND_FAR if "neighbours" in head else ""),
-        guests=_GUESTS.format(head["neighbours"]) if "neighbours" in head else "",
+        two=_TWO + (_AND_FAR if watched else ""),
+        guests=_GUESTS.format(head["neighbours"]) if watched else "",
+        done=_AGREED if watched else _STEADY,
+        counted=_FASTEST if watched else "all calls that count",
         disturbed=marked,
         finished=len(rows),
         floors=" and ".join(FLOORS),
@@ -273,13 +276,18 @@ _AND_FAR = ", and whoever is 1.6 times as fast or as slow as rnnport"
 _GUESTS = """, or in which other guests of the host slowed a core down (a loop of fixed length,
 timed on every core before and after, took more than {:g} of that core's usual best),"""
 
+_STEADY = "its running median is steady to 2 % over three rounds"
+_AGREED = "it had three blocks that count and the two fastest agree to 2 %"
+_FASTEST = """the calls of its fastest third of blocks: on virtual machines two threads that have
+slept may begin on one core, and stay there for up to 0.3 s"""
+
 _HOW = """All contenders run in one process on the same weights and inputs, after their outputs were
 seen to agree with tf.function's to {tolerance} of the largest magnitude; whoever differs is left
 out and says so above. After two more calls each that do not count, they take turns in blocks of
 {block}, in an order that turns with each round. {waits} A contender is
-done when its running median is steady to 2 % over three rounds, at the latest after {seconds} for
+done when {done}, at the latest after {seconds} for
 a row; {two}, have two rounds; calls of over
-0.6 s have one. Medians and quartiles are over all calls that count. Blocks in which other
+0.6 s have one. Medians and quartiles are over {counted}. Blocks in which other
 processes took more than {quiet} of the cores{guests} do not count where quieter
 ones exist; {disturbed} of {finished} rows had a contender without any, and are marked.
 

@@ -141,6 +141,7 @@ def test_the_page_says_how_guests_were_kept_out(tmp_path: Path) -> None:
     told = " ".join(text.split())
     assert "took more than 1.15 of that core's usual best), do not count" in told
     assert "; 2 of 4 rows had a contender without any" in told
+    assert "over the calls of its fastest third of blocks: on virtual machines" in told
 
 
 def test_pictures_of_the_page_are_where_it_looks(tmp_path: Path) -> None:

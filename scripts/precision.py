@@ -1,13 +1,12 @@
 """Measure what int8 saves and costs: the digits model, a published classifier, an LSTM of 128→256.
 
-Run it with `.venv/bin/python scripts/precision.py`. Times are ratios of medians, int8 over float32,
-the two run in turn on one thread.
+Run it with `.venv/bin/python scripts/precision.py`. Times are ratios, int8 over float32, the two
+run in turn on one thread.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ import rnnport
 from rnnport.artifact.load import Artifact
 from rnnport.cli.quiet import load_exporter
 from rnnport.parity.paid import paid_words
+from rnnport.runtime.racing import race
 
 __all__ = ["ratio"]
 
@@ -82,15 +82,9 @@ def size(artifact: Artifact, form: str) -> int:
 
 
 def ratio(one: Callable[[], Any], other: Callable[[], Any]) -> float:
-    """Median time of the second over that of the first, run in turn."""
-    times: tuple[list[float], list[float]] = ([], [])
-    end = time.perf_counter() + SECONDS
-    while time.perf_counter() < end or len(times[0]) < 3:
-        for call, into in zip((one, other), times, strict=True):
-            begun = time.perf_counter()
-            call()
-            into.append(time.perf_counter() - begun)
-    return float(np.median(times[1]) / np.median(times[0]))
+    """Time of the second over that of the first, run in turn."""
+    found = race({"one": one, "other": other}, SECONDS)
+    return found["other"] / found["one"]
 
 
 if __name__ == "__main__":

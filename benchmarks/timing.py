@@ -24,6 +24,7 @@ __all__ = [
     "QUIET",
     "block",
     "cpu_model",
+    "fastest_third",
     "others_seconds",
     "others_share",
     "race",
@@ -45,6 +46,9 @@ QUIET = 0.08  # the share of the cores that other processes may take in a round 
 def race(contenders: dict[str, Run], seconds: float) -> tuple[dict[str, float], int, float]:
     """Median seconds of a call, the rounds behind them, and what others took in the worst.
 
+    Over the fastest third of a contender's blocks: two threads that have slept may begin on one
+    core, and stay there.
+
     In a round each contender has one block of calls. Where too few rounds are quiet, the
     quietest count.
     """
@@ -64,11 +68,17 @@ def race(contenders: dict[str, Run], seconds: float) -> tuple[dict[str, float], 
         quiet += not disturbed
     rounds.sort(key=lambda entry: entry[:2])
     counted = rounds[: max(quiet, 5)]
+    blocks = {name: [taken[name] for *_, taken in counted] for name in contenders}
     medians = {
-        name: statistics.median(t for *_, taken in counted for t in taken[name])
-        for name in contenders
+        name: statistics.median(t for taken in fastest_third(own) for t in taken)
+        for name, own in blocks.items()
     }
     return medians, len(counted), max(share for _, share, _ in counted)
+
+
+def fastest_third(blocks: list[list[float]]) -> list[list[float]]:
+    """Of seconds of calls, block by block, those with the lowest medians; one block at least."""
+    return sorted(blocks, key=statistics.median)[: max(1, len(blocks) // 3)]
 
 
 def _calm_block(run: Run) -> tuple[list[float], float]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from timing import QUIET, block, others_seconds, others_share
+from timing import QUIET, block, fastest_third, others_seconds, others_share
 
 from rnnport.runtime.idle import until_idle
 from rnnport.runtime.neighbours import NEIGHBOURS, Neighbours
@@ -28,7 +28,6 @@ __all__ = [
     "Measured",
     "Sample",
     "agreed",
-    "fastest_third",
     "measure",
     "rotated",
     "sample_of",
@@ -204,12 +203,6 @@ def _calls(run: Run, limits: Limits) -> list[float]:
     return block(run, pause=0.0, seconds=limits.block, least=1, warm=limits.block)
 
 
-def fastest_third(blocks: list[Block]) -> list[Block]:
-    """By their medians; one at least."""
-    ordered = sorted(blocks, key=lambda block: statistics.median(block.taken))
-    return ordered[: max(1, len(ordered) // 3)]
-
-
 def rotated(names: list[str], number: int) -> list[str]:
     """The names, beginning further on in each round."""
     start = number % len(names)
@@ -224,7 +217,8 @@ def agreed(blocks: list[Block], change: float) -> bool:
 
 def sample_of(blocks: list[Block]) -> Sample:
     """Median and quartiles over the calls of the fastest third; the number of all calls."""
-    times = sorted(seconds for block in fastest_third(blocks) for seconds in block.taken)
+    fastest = fastest_third([block.taken for block in blocks])
+    times = sorted(seconds for taken in fastest for seconds in taken)
     calls = sum(len(block.taken) for block in blocks)
     if len(times) == 1:
         return Sample(times[0], times[0], times[0], calls)

@@ -9,12 +9,11 @@ from suite.measure import (
     Limits,
     Sample,
     agreed,
-    fastest_third,
     measure,
     rotated,
     sample_of,
 )
-from timing import block
+from timing import block, fastest_third
 
 from tests.guests import scripted
 
@@ -140,7 +139,7 @@ def test_the_fastest_third_of_the_blocks_counts(play: Callable[..., core.Measure
     script = {"ours": [3e-3, 6e-3, 6.2e-3, 6e-3, 6.1e-3, 3.1e-3, 6e-3]}
     found = play(script, forever(0.0), Limits(rounds=6))
     assert found.samples["ours"] == Sample(pytest.approx(3.05e-3), 3e-3, pytest.approx(3.1e-3), 18)
-    blocks = [Block(0.0, 1.0, [seconds]) for seconds in (5.0, 1.0, 4.0, 2.0, 3.0)]
+    blocks = [[seconds] for seconds in (5.0, 1.0, 4.0, 2.0, 3.0)]
     assert fastest_third(blocks) == [blocks[1]]
     assert fastest_third(blocks[:1]) == blocks[:1]
 

@@ -13,10 +13,10 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rnnport.runtime.idle import until_idle
 from rnnport.runtime.neighbours import NEIGHBOURS, neighbours
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
 Run = Callable[[], Any]
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-PAUSE = 0.3  # s
 BLOCK = 0.04  # s
 ROUNDS = 15
 _GLANCE = 0.2  # s
@@ -87,11 +86,7 @@ def _calm_block(run: Run) -> tuple[list[float], float]:
     One that they slowed down is run again, a few times at most.
     """
     for _ in range(_TRIES):
-        until_idle(PAUSE)
-        before = neighbours().wait(_PATIENCE)
-        taken = block(run)
-        until_idle(PAUSE)
-        slowdown = max(before, neighbours().slowdown())
+        taken, slowdown = neighbours().watch(partial(block, run), _PATIENCE)
         if slowdown <= NEIGHBOURS:
             break
     return taken, slowdown
@@ -125,21 +120,18 @@ def others_seconds() -> float:
 def block(
     run: Run,
     *,
-    pause: float = PAUSE,
     seconds: float = BLOCK,
     least: int = 3,
     warm: float = float("inf"),
 ) -> list[float]:
-    """Seconds of each of the calls that fit into one block, once this process's threads sleep.
+    """Seconds of each of the calls that fit into one block.
 
     Args:
         run: the call.
-        pause: seconds they are waited for at most.
         seconds: the block goes on until its calls add up to them.
         least: calls there are at least.
         warm: a first call shorter than that only warms the caches and does not count.
     """
-    until_idle(pause)
     times = [timed(run)]
     if times[0] < warm:
         times = []

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from timing import CORES, QUIET, cpu_model
 
 from rnnport.cli.quiet import load_exporter
-from rnnport.runtime.neighbours import NEIGHBOURS, Neighbours
+from rnnport.runtime.neighbours import NEIGHBOURS
 from rnnport.versions import library_versions
 from suite.field import Field, reason, standing
 from suite.fresh import fresh_processes
@@ -123,7 +123,7 @@ def _measure(
     pending: list[Workload], store: Store, limits: Limits, threads: int, console: Console
 ) -> int:
     """How many rows failed."""
-    failed, neighbours = 0, Neighbours()
+    failed = 0
     columns = (
         TextColumn("{task.description:<44}"),
         BarColumn(),
@@ -135,7 +135,7 @@ def _measure(
         task = bar.add_task("", total=len(pending))
         for model, group in itertools.groupby(pending, key=lambda work: work.model):
             bar.update(task, description=f"exporting {model.title}")
-            for work, record in _records(list(group), store, limits, neighbours, threads):
+            for work, record in _records(list(group), store, limits, threads):
                 store.add(record)
                 failed += "failed" in record
                 bar.update(task, advance=1, description=work.key)
@@ -147,7 +147,7 @@ def _measure(
 
 
 def _records(
-    works: list[Workload], store: Store, limits: Limits, neighbours: Neighbours, threads: int
+    works: list[Workload], store: Store, limits: Limits, threads: int
 ) -> Iterator[tuple[Workload, dict[str, Any]]]:
     """The rows of one model; a failure of rnnport's is a record too."""
     try:
@@ -155,7 +155,7 @@ def _records(
             if field.costs:
                 store.add(field.costs)
             for work in works:
-                yield work, _one(work, field, limits, neighbours)
+                yield work, _one(work, field, limits)
     except GeneratorExit:
         raise
     except Exception as error:
@@ -164,9 +164,9 @@ def _records(
                 yield work, {**describe(work), "failed": reason(error), "us": {}}
 
 
-def _one(work: Workload, field: Field, limits: Limits, neighbours: Neighbours) -> dict[str, Any]:
+def _one(work: Workload, field: Field, limits: Limits) -> dict[str, Any]:
     try:
-        return run_row(work, field, limits, neighbours)
+        return run_row(work, field, limits)
     except Exception as error:
         return {**describe(work), "failed": reason(error), "us": {}}
 

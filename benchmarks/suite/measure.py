@@ -1,6 +1,6 @@
 """The measuring core: contenders take turns in short blocks until the fastest two of each agree.
 
-What counts is the fastest third of a contender's blocks: once its threads have slept, every third
+What counts is the fastest third of a contender's blocks: once its threads have slept, every fourth
 block on two threads begins with both on one core, and stays so for up to 0.3 s.
 
 Before each block the threads of the last contender, which may spin on for a while, are waited for,
@@ -19,8 +19,7 @@ from typing import Any
 
 from timing import QUIET, block, fastest_third, others_seconds, others_share
 
-from rnnport.runtime.idle import until_idle
-from rnnport.runtime.neighbours import NEIGHBOURS, Neighbours
+from rnnport.runtime.neighbours import NEIGHBOURS, Neighbours, neighbours
 
 __all__ = [
     "Block",
@@ -141,7 +140,7 @@ def measure(
     contenders: Mapping[str, Run],
     few: frozenset[str],
     limits: Limits,
-    neighbours: Neighbours,
+    guests: Neighbours | None = None,
     *,
     ours: str,
     firsts: Mapping[str, float],
@@ -153,9 +152,10 @@ def measure(
         few: names for which two rounds must do.
         firsts: seconds of that one run. A single slow call may be another process's doing.
         limits: when to stop.
-        neighbours: tells when other guests of the host slow the cores down.
+        guests: tells when they slow the cores down; this process's own where None.
         ours: takes part in every round, that ratios compare calls of the same minute.
     """
+    guests = guests or neighbours()
     courses = {name: _Course(_FEW if name in few else limits.rounds) for name in contenders}
     started, number = time.perf_counter(), 0
     while number < limits.rounds:
@@ -165,7 +165,7 @@ def measure(
             break
         names = [name for name in contenders if name in going or name == ours]
         for name in rotated(names, number):
-            block = _block(contenders[name], limits, neighbours)
+            block = _block(contenders[name], limits, guests)
             courses[name].blocks.append(block)
             if min(block.taken[0], firsts[name]) > limits.slow:
                 courses[name].most = 1
@@ -189,18 +189,18 @@ def _far(ratio: float, limit: float) -> bool:
     return not 1 / limit <= ratio <= limit
 
 
-def _block(run: Run, limits: Limits, neighbours: Neighbours) -> Block:
+def _block(run: Run, limits: Limits, guests: Neighbours) -> Block:
     clocks = others_seconds(), time.perf_counter()
-    until_idle(limits.pause)
-    before = neighbours.wait(limits.patience)
-    taken = _calls(run, limits)
-    share = others_share(clocks)
-    until_idle(limits.pause)
-    return Block(share, max(before, neighbours.slowdown()), taken)
+
+    def work() -> tuple[list[float], float]:
+        return _calls(run, limits), others_share(clocks)
+
+    (taken, share), slowdown = guests.watch(work, limits.patience, limits.pause)
+    return Block(share, slowdown, taken)
 
 
 def _calls(run: Run, limits: Limits) -> list[float]:
-    return block(run, pause=0.0, seconds=limits.block, least=1, warm=limits.block)
+    return block(run, seconds=limits.block, least=1, warm=limits.block)
 
 
 def rotated(names: list[str], number: int) -> list[str]:

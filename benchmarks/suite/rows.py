@@ -28,7 +28,9 @@ class Unequal(Exception):
     """rnnport itself gives other outputs than TensorFlow."""
 
 
-def run_row(work: Workload, field: Field, limits: Limits, neighbours: Neighbours) -> dict[str, Any]:
+def run_row(
+    work: Workload, field: Field, limits: Limits, guests: Neighbours | None = None
+) -> dict[str, Any]:
     """The record of one workload.
 
     Raises:
@@ -38,7 +40,7 @@ def run_row(work: Workload, field: Field, limits: Limits, neighbours: Neighbours
     errors, firsts = _compare(contenders, absent)
     with silent_stderr():
         _settle(contenders)
-        found = measure(contenders, _FEW, limits, neighbours, ours=OURS, firsts=firsts)
+        found = measure(contenders, _FEW, limits, guests, ours=OURS, firsts=firsts)
     times = {
         name: [*(round(1e6 * t, 2) for t in (s.median, s.low, s.high)), s.calls]
         for name, s in found.samples.items()

@@ -19,8 +19,11 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import numpy as np
+
+from rnnport.runtime.idle import until_idle
 
 __all__ = ["NEIGHBOURS", "Neighbours", "neighbours"]
 
@@ -33,6 +36,7 @@ _CALIBRATION = 100
 _MEMORY = 4000
 _GLANCE, _BLINK = 0.01, 0.0005  # s
 
+T = TypeVar("T")
 Looks = Callable[[], Iterable[tuple[int, float]]]
 
 
@@ -107,6 +111,23 @@ class Neighbours:
         while (found := self.slowdown()) > NEIGHBOURS and time.perf_counter() < deadline:
             self._sleep(_GLANCE)
         return found
+
+    def watch(self, work: Callable[[], T], patience: float, pause: float = 0.3) -> tuple[T, float]:
+        """Do some work once this process's threads sleep and the cores are left alone.
+
+        Args:
+            work: what is timed.
+            patience: seconds at most until the cores are left alone.
+            pause: seconds at most until threads sleep, before the work and after it.
+
+        Returns:
+            What it gives, and the larger slowdown before and after it.
+        """
+        until_idle(pause)
+        before = self.wait(patience)
+        given = work()
+        until_idle(pause)
+        return given, max(before, self.slowdown())
 
     def _look(self) -> list[tuple[int, float]]:
         taken = list(self._looks())

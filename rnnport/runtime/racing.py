@@ -9,9 +9,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from rnnport.runtime.idle import until_idle
 from rnnport.runtime.neighbours import NEIGHBOURS, Neighbours, neighbours
 
 __all__ = ["Race", "race"]
@@ -47,16 +47,16 @@ def race(
         for name in names[turn:] + names[:turn]:
             if len(calm[name]) == ROUNDS:
                 continue
-            until_idle()
-            before = guests.wait(_PATIENCE)
-            every[name].append(_block(calls[name], seconds / ROUNDS))
-            until_idle()
-            if max(before, guests.slowdown()) <= NEIGHBOURS:
-                calm[name].append(every[name][-1])
+            block = partial(_block, calls[name], seconds / ROUNDS)
+            taken, slowdown = guests.watch(block, _PATIENCE)
+            every[name].append(taken)
+            if slowdown <= NEIGHBOURS:
+                calm[name].append(taken)
     return {name: _second(calm[name] or every[name]) for name in names}
 
 
 def _second(medians: list[float]) -> float:
+    """The second of five, the fourth of ten; of fewer than five the second, or the only one."""
     return sorted(medians)[: max(2, len(medians) * 2 // ROUNDS)][-1]
 
 

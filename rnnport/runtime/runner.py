@@ -319,8 +319,9 @@ class Runner(Generation):
             return None
         if scored_output(plan.decoder, wish.output).name != plan.output.name:
             return None
-        apart = not self.manifest.mixes_rows and all(p.shape[:1] == ["B"] for p in form.inputs)
-        parts = (self._threads or cores()) if apart else 1
+        threads = self._threads or cores()
+        spread = Spread(form, threads, mixes_rows=self.manifest.mixes_rows)
+        parts = threads if spread.may_cut else 1
         small = form.size <= SMALL_FILE
         return WholeLoop(wish, self._sessions(GENERATE), parts, small)
 

@@ -15,6 +15,7 @@ from suite.measure import (
 )
 from timing import block, fastest_third
 
+from rnnport.runtime import neighbours
 from tests.guests import scripted
 
 FEW = frozenset({"slow start"})
@@ -40,7 +41,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., core.Measured]:
             return [next(turns[call()])] * 3
 
         monkeypatch.setattr(core, "_calls", calls)
-        monkeypatch.setattr(core, "until_idle", lambda most: True)
+        monkeypatch.setattr(neighbours, "until_idle", lambda most: True)
         monkeypatch.setattr(core, "others_seconds", lambda: 0.0)
         monkeypatch.setattr(core, "others_share", lambda clocks: next(shares))
         contenders = {name: (lambda name=name: name) for name in script}  # type: ignore[misc]
@@ -169,8 +170,8 @@ def test_two_fast_blocks_must_agree() -> None:
 
 def test_a_block_warms_up_unless_the_call_is_long() -> None:
     calls: list[int] = []
-    taken = block(lambda: calls.append(1), pause=0.0, seconds=0.0, least=2)
+    taken = block(lambda: calls.append(1), seconds=0.0, least=2)
     assert (len(calls), len(taken)) == (3, 2)
     calls.clear()
-    taken = block(lambda: calls.append(1), pause=0.0, seconds=0.0, least=1, warm=0.0)
+    taken = block(lambda: calls.append(1), seconds=0.0, least=1, warm=0.0)
     assert (len(calls), len(taken)) == (1, 1)

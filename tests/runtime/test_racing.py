@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rnnport.runtime import racing
+from rnnport.runtime import neighbours, racing
 from tests.guests import scripted
 
 
@@ -19,7 +19,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         return seconds.pop(0) if seconds else 1.0
 
     monkeypatch.setattr(racing, "_block", block)
-    monkeypatch.setattr(racing, "until_idle", lambda: True)
+    monkeypatch.setattr(neighbours, "until_idle", lambda most: True)
     monkeypatch.setattr(racing, "_PATIENCE", 0.0)
     return seconds
 
